@@ -1,0 +1,45 @@
+package checks
+
+import "time"
+
+// Mode is what a session asks of a host.
+type Mode string
+
+// The modes of check.sh.
+const (
+	ModeCheck  Mode = "check"  // inspect and report, nothing else
+	ModeRun    Mode = "run"    // inspect, decide, lock, report, wait for go, run the command
+	ModeSignal Mode = "signal" // signal the process group of the running command (Request.LockID)
+	ModeLogs   Mode = "logs"   // list spooled outputs, or print that of Request.LockID
+	ModeLocks  Mode = "locks"  // list the locks, or break Request.LockID
+)
+
+// Critical is a process that refuses like a primary where it is seen: a database that is not MySQL.
+type Critical struct {
+	Name    string // for people: "postgres"
+	Process string // base name of argv[0] or of the executable
+	Port    int    // TCP port it listens on; 0: none
+}
+
+// Request is what one SSH session asks of one host. The zero value of a field means "not given".
+type Request struct {
+	Nonce        string // 32 hex digits, from NewNonce; frames the report and the go
+	Mode         Mode
+	Host         string // the host's name as the user wrote it, for locks and logs
+	Class        Class
+	Command      string // handed to Shell -c as it stands; no NUL, at most MaxCommandBytes
+	Shell        string // "/bin/sh" unless --shell says otherwise; absolute path or a plain name
+	Owner        string // who asks: user@client, for locks and syslog
+	Allow        []string
+	Member       bool // hosts.toml calls the host a member of a cluster
+	Boots        bool // the command boots the host: what the next boot does counts
+	OnUnknown    bool // a routine command that may run where the check cannot see
+	DefaultsFile string
+	Critical     []Critical
+	DataPaths    []string
+	Clients      []string // monitoring accounts
+	IdleAfter    time.Duration
+	Timeout      time.Duration // bound of the whole check, on the host; 0: 15 s
+	LockID       string        // ModeSignal, ModeLogs, ModeLocks
+	Signal       string        // ModeSignal: INT, TERM
+}
