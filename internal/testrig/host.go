@@ -1,0 +1,361 @@
+package testrig
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Product is a database server that a host can have installed.
+type Product string
+
+// The products. MySQL is Debian unstable's, in /opt/mysql; MariaDB is Debian 12's.
+const (
+	MySQL   Product = "mysql"
+	MariaDB Product = "mariadb"
+)
+
+// HostSpec says what a host is called and which server software is installed on it.
+type HostSpec struct {
+	Name     string
+	Products []Product // none: no trace of a database
+}
+
+// Host is one host. Its methods may be called from several goroutines at once.
+type Host struct {
+	Name string
+	Addr netip.Addr
+
+	rig     *Rig
+	number  int // last byte of the address
+	dir     string
+	lower   string
+	hostKey string
+
+	mu      sync.Mutex
+	init    process       // zero while the host is off
+	down    chan struct{} // closed when the init of the present boot has ended
+	stopped bool          // for good: no reboot from inside any more
+}
+
+// errOff is returned by what needs a host that runs.
+var errOff = errors.New("host is off")
+
+func (r *Rig) addHost(ctx context.Context, spec HostSpec) (*Host, error) {
+	if !goodName.MatchString(spec.Name) {
+		return nil, fmt.Errorf("add host %q: want lower-case letters, digits and -_.", spec.Name)
+	}
+	r.mu.Lock()
+	number := r.next
+	r.next++
+	r.mu.Unlock()
+	if number > lastHost {
+		return nil, fmt.Errorf("add host %q: no address left, or the rig is closed", spec.Name)
+	}
+	h := &Host{
+		Name: spec.Name, Addr: address(r.number, number),
+		rig: r, number: number, dir: filepath.Join(r.dir, "hosts", spec.Name), lower: r.trees.lower(spec.Products),
+	}
+	if err := os.Mkdir(h.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("add host %q: %w", spec.Name, err)
+	}
+	err := h.install(ctx)
+	if err == nil {
+		err = addHostNetwork(ctx, r.number, number, filepath.Join(h.dir, "net"))
+	}
+	if err == nil {
+		err = h.Boot(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("add host %q: %w", spec.Name, err), h.remove())
+	}
+	return h, nil
+}
+
+// install makes the host's disk and writes what is its own: names, machine-id, host key, authorized keys.
+func (h *Host) install(ctx context.Context) error {
+	disk := filepath.Join(h.dir, "disk")
+	upper := filepath.Join(disk, "upper")
+	for _, dir := range []string{disk, filepath.Join(h.dir, "root")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "net"), nil, 0o600); err != nil {
+		return err
+	}
+	// 4 GB is the size of the host's disk; memory is used for what is on it only.
+	if err := unix.Mount("tmpfs", disk, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=4g"); err != nil {
+		return fmt.Errorf("mount disk: %w", err)
+	}
+	for _, dir := range []string{upper, filepath.Join(disk, "work"), filepath.Join(upper, "etc/ssh")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	key := filepath.Join(upper, "etc/ssh/ssh_host_ed25519_key")
+	if err := makeKey(ctx, key, "root@"+h.Name); err != nil {
+		return err
+	}
+	pub, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		return err
+	}
+	h.hostKey = strings.Join(strings.Fields(string(pub))[:2], " ")
+	files := map[string]string{
+		"etc/hostname":   h.Name + "\n",
+		"etc/machine-id": randomHex(16) + "\n",
+		"etc/hosts":      fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.Addr, h.Name),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(upper, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return h.authorize(upper)
+}
+
+// authorize lets the rig's key into every account, with the owners and modes of the lower tree.
+func (h *Host) authorize(upper string) error {
+	lowest := h.lower[strings.LastIndexByte(h.lower, ':')+1:]
+	for _, account := range Accounts {
+		home := "home/" + account
+		if account == "root" {
+			home = "root"
+		}
+		for _, dir := range []string{"home", home, home + "/.ssh"} {
+			if err := copyDir(filepath.Join(lowest, dir), filepath.Join(upper, dir)); err != nil {
+				return err
+			}
+		}
+		file := filepath.Join(upper, home, ".ssh/authorized_keys")
+		if err := os.WriteFile(file, []byte(h.rig.pubKey), 0o600); err != nil {
+			return err
+		}
+		if err := chownLike(filepath.Join(lowest, home), file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyDir makes a directory with the mode and owner of another; one that is there stays.
+func copyDir(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, info.Mode().Perm()); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return chownLike(from, to)
+}
+
+func chownLike(from, to string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(from, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", from, err)
+	}
+	return os.Chown(to, int(st.Uid), int(st.Gid))
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}
+
+// Boot starts a host that is off, with a new boot id, and waits until its sshd answers. Servers that ran
+// before are not started.
+func (h *Host) Boot(ctx context.Context) error {
+	if err := h.boot(); err != nil {
+		return err
+	}
+	if err := setLink(ctx, h.rig.number, h.number, true); err != nil {
+		return err
+	}
+	return h.waitSSH(ctx)
+}
+
+// boot starts the host's init.
+func (h *Host) boot() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return errOff
+	}
+	if h.init.pid != 0 {
+		return fmt.Errorf("boot %s: it is running", h.Name)
+	}
+	id := randomHex(16)
+	id = fmt.Sprintf("%s-%s-4%s-8%s-%s\n", id[:8], id[8:12], id[13:16], id[17:20], id[20:])
+	if err := os.WriteFile(filepath.Join(h.dir, "boot_id"), []byte(id), 0o644); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(h.dir, "boot.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// nsenter does not fork here: the shell that it turns into is process 1 of the new namespace.
+	cmd := exec.Command("nsenter", "--net="+filepath.Join(h.dir, "net"), "--", "/bin/sh", "-c", bootScript, "boot", h.Name, h.dir, h.lower)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:     true, // ^C on a terminal is the owner's to handle
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("boot %s: %w", h.Name, err)
+	}
+	h.init, err = findProcess(cmd.Process.Pid)
+	if err == nil {
+		err = h.init.write(filepath.Join(h.dir, "init"))
+	}
+	if err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
+	h.down = make(chan struct{})
+	go h.watch(cmd, h.down)
+	return nil
+}
+
+// exitReboot is the status of an init that was asked, from inside, to reboot (scripts/init.pl).
+const exitReboot = 99
+
+// watch waits for a boot's end and boots again if the host asked for it.
+func (h *Host) watch(cmd *exec.Cmd, down chan struct{}) {
+	_ = cmd.Wait() // how it ended stands in ProcessState
+	h.mu.Lock()
+	h.init = process{}
+	h.mu.Unlock()
+	close(down)
+	if cmd.ProcessState.ExitCode() != exitReboot {
+		return
+	}
+	if err := h.boot(); err != nil && !errors.Is(err, errOff) {
+		fmt.Fprintf(h.rig.log, "testrig: %v\n", err)
+	}
+}
+
+// waitSSH waits for sshd's banner.
+func (h *Host) waitSSH(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	h.mu.Lock()
+	down := h.down
+	h.mu.Unlock()
+	for {
+		err := h.greet(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-down:
+			log, _ := os.ReadFile(filepath.Join(h.dir, "boot.log"))
+			return fmt.Errorf("boot %s: it went down: %s", h.Name, tail(log))
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(h.dir, "boot.log"))
+			return fmt.Errorf("boot %s: sshd does not answer: %w: %s", h.Name, err, tail(log))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (h *Host) greet(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(h.Addr, 22).String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(line, "SSH-2.0-") {
+		return fmt.Errorf("greeting %q is not sshd's", line)
+	}
+	return nil
+}
+
+// Up tells whether the host runs.
+func (h *Host) Up() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.init.pid != 0
+}
+
+// Exec runs a shell script as root inside the host and returns what it wrote to standard output. The error
+// holds the exit status and what it wrote to standard error.
+func (h *Host) Exec(ctx context.Context, script string) (string, error) {
+	cmd, err := h.Command(ctx, "/bin/sh", "-c", script)
+	if err != nil {
+		return "", err
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("run on %s: %w: %s", h.Name, err, tail(stderr.Bytes()))
+	}
+	return stdout.String(), nil
+}
+
+// Command prepares a program to be run as root inside the host, with a clean environment. It ends with the
+// host.
+func (h *Host) Command(ctx context.Context, argv ...string) (*exec.Cmd, error) {
+	h.mu.Lock()
+	init := h.init
+	h.mu.Unlock()
+	if init.pid == 0 {
+		return nil, fmt.Errorf("run on %s: %w", h.Name, errOff)
+	}
+	args := []string{
+		"--target", fmt.Sprint(init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--",
+		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+	}
+	return exec.CommandContext(ctx, "nsenter", append(args, argv...)...), nil
+}
+
+// Path is where the machine sees a path of the running host.
+func (h *Host) Path(path string) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.init.pid == 0 {
+		return "", fmt.Errorf("find %s on %s: %w", path, h.Name, errOff)
+	}
+	return fmt.Sprintf("/proc/%d/root%s", h.init.pid, path), nil
+}
+
+// WriteFile writes a file on the host. Directories on the way must be there.
+func (h *Host) WriteFile(path, text string, mode os.FileMode) error {
+	where, err := h.Path(path)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(where, []byte(text), mode); err != nil {
+		return fmt.Errorf("write %s on %s: %w", path, h.Name, err)
+	}
+	return nil
+}

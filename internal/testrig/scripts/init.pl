@@ -1,0 +1,34 @@
+#!/usr/bin/perl
+# Process 1 of a host: starts sshd, reaps every orphan, ends the host when told to. Its exit status tells
+# the rig what to do next. Signals as in busybox: TERM reboots (99), USR2 and INT power off (98).
+use strict;
+use warnings;
+
+my ($reboot, $power_off) = (99, 98);
+my $grace = 10;    # seconds that the others have to end by themselves
+my $then;
+$SIG{TERM} = sub { $then = $reboot };
+$SIG{USR2} = $SIG{INT} = sub { $then = $power_off };
+$SIG{CHLD} = sub { };
+$SIG{HUP}  = 'IGNORE';
+
+my $sshd = fork // die "fork: $!";
+if ($sshd == 0) {
+    $SIG{HUP} = 'DEFAULT';
+    exec { '/usr/sbin/sshd' } '/usr/sbin/sshd', '-D' or die "exec sshd: $!";
+}
+$0 = '/sbin/init';
+if (open my $comm, '>', '/proc/self/comm') { print $comm 'init' }
+
+sub reap {    # false once there is no child left
+    my $pid;
+    while (($pid = waitpid -1, 1) > 0) { }    # 1: WNOHANG
+    return $pid == 0;
+}
+
+# A signal cuts the sleep short; one that comes between reap and sleep waits for its end.
+until ($then) { reap(); select undef, undef, undef, 1 }
+kill 'TERM', -1;
+kill 'CONT', -1;
+for (my $end = time + $grace; time < $end && reap();) { select undef, undef, undef, 0.1 }
+exit $then;
