@@ -197,4 +197,3 @@ func (l *loader) client(t *table) {
 	t.done()
 	l.inv.Clients = append(l.inv.Clients, c)
 }
-
