@@ -22,15 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Product is a database server that a host can have installed.
-type Product string
-
-// The products. MySQL is Debian unstable's, in /opt/mysql; MariaDB is Debian 12's.
-const (
-	MySQL   Product = "mysql"
-	MariaDB Product = "mariadb"
-)
-
 // HostSpec says what a host is called and which server software is installed on it.
 type HostSpec struct {
 	Name     string
@@ -57,16 +48,21 @@ type Host struct {
 // errOff is returned by what needs a host that runs.
 var errOff = errors.New("host is off")
 
-func (r *Rig) addHost(ctx context.Context, spec HostSpec) (*Host, error) {
+// reserve takes the addresses for n hosts, which follow one another, and returns the first.
+func (r *Rig) reserve(n int) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.next
+	if first+n-1 > lastHost {
+		return 0, fmt.Errorf("add %d hosts: no address left, or the rig is closed", n)
+	}
+	r.next += n
+	return first, nil
+}
+
+func (r *Rig) addHost(ctx context.Context, spec HostSpec, number int) (*Host, error) {
 	if !goodName.MatchString(spec.Name) {
 		return nil, fmt.Errorf("add host %q: want lower-case letters, digits and -_.", spec.Name)
-	}
-	r.mu.Lock()
-	number := r.next
-	r.next++
-	r.mu.Unlock()
-	if number > lastHost {
-		return nil, fmt.Errorf("add host %q: no address left, or the rig is closed", spec.Name)
 	}
 	h := &Host{
 		Name: spec.Name, Addr: address(r.number, number),
@@ -220,8 +216,9 @@ func (h *Host) boot() error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid:     true, // ^C on a terminal is the owner's to handle
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Setsid: true, // ^C on a terminal is the owner's to handle
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS |
+			syscall.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
@@ -332,13 +329,14 @@ func (h *Host) Command(ctx context.Context, argv ...string) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("run on %s: %w", h.Name, errOff)
 	}
 	args := []string{
-		"--target", fmt.Sprint(init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--",
+		"--target", fmt.Sprint(init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
 	}
 	return exec.CommandContext(ctx, "nsenter", append(args, argv...)...), nil
 }
 
-// Path is where the machine sees a path of the running host.
+// Path is where the machine sees a path of the running host. A symbolic link with an absolute target on the
+// way leads to the machine's own files: never write through it what WriteFile can write.
 func (h *Host) Path(path string) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -348,14 +346,37 @@ func (h *Host) Path(path string) (string, error) {
 	return fmt.Sprintf("/proc/%d/root%s", h.init.pid, path), nil
 }
 
-// WriteFile writes a file on the host. Directories on the way must be there.
+// WriteFile writes a file on the host. Directories on the way must be there. A symbolic link is followed as
+// the host would follow it, never out of the host's root (openat2(2), RESOLVE_IN_ROOT).
 func (h *Host) WriteFile(path, text string, mode os.FileMode) error {
-	where, err := h.Path(path)
+	root, err := h.Path("/")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(where, []byte(text), mode); err != nil {
+	f, err := openInRoot(root, path, mode)
+	if err != nil {
+		return fmt.Errorf("write %s on %s: %w", path, h.Name, err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write %s on %s: %w", path, h.Name, err)
 	}
 	return nil
+}
+
+func openInRoot(root, path string, mode os.FileMode) (*os.File, error) {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, path, &unix.OpenHow{
+		Flags:   unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_CLOEXEC,
+		Mode:    uint64(mode.Perm()),
+		Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

@@ -132,11 +132,15 @@ func (r *Rig) Hosts() []*Host {
 
 // AddHosts brings up hosts at once; either all are up or an error is returned and none of them is left.
 func (r *Rig) AddHosts(ctx context.Context, specs ...HostSpec) ([]*Host, error) {
+	first, err := r.reserve(len(specs))
+	if err != nil {
+		return nil, err
+	}
 	hosts := make([]*Host, len(specs))
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i, spec := range specs {
 		group.Go(func() (err error) {
-			hosts[i], err = r.addHost(groupCtx, spec)
+			hosts[i], err = r.addHost(groupCtx, spec, first+i)
 			return err
 		})
 	}

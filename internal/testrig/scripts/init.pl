@@ -18,7 +18,7 @@ if ($sshd == 0) {
     exec { '/usr/sbin/sshd' } '/usr/sbin/sshd', '-D' or die "exec sshd: $!";
 }
 $0 = '/sbin/init';
-if (open my $comm, '>', '/proc/self/comm') { print $comm 'init' }
+if (open my $comm, '>', '/proc/self/comm') { print $comm 'init'; close $comm }
 
 sub reap {    # false once there is no child left
     my $pid;
