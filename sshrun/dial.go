@@ -1,0 +1,317 @@
+package sshrun
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Waits between tries while a host closes connections before its banner (sshd's MaxStartups).
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// dial connects, checks, authenticates. depth counts jump hosts, so that a ring of them ends.
+func (c *Client) dial(ctx context.Context, s *settings, depth int) (*nativeConn, error) {
+	limit := c.connectTimeout(s)
+	ctx, stop := withBudget(ctx, limit, &c.prompt.clock)
+	defer stop()
+	check, err := c.newHostCheck(s)
+	if err != nil {
+		return nil, &HostError{Host: s.name, Stage: StageHostKey, Err: err}
+	}
+	for try := 0; ; try++ {
+		n, err := c.try(ctx, s, check, depth)
+		var host *HostError
+		if err == nil || !errors.As(err, &host) {
+			return n, err
+		}
+		early, ok := host.Err.(*earlyCloseError) // that of a jump host has been waited for
+		if !ok {
+			return nil, err
+		}
+		c.log.Debug("closed before its banner, trying again", "host", s.name, "try", try+1)
+		wait := min(firstRetry<<min(try, 10), lastRetry)
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-ctx.Done():
+			early.tries = try + 1
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) connectTimeout(s *settings) time.Duration {
+	switch {
+	case c.opts.ConnectTimeout > 0:
+		return c.opts.ConnectTimeout
+	case s.connectTimeout > 0:
+		return s.connectTimeout
+	}
+	return DefaultConnectTimeout
+}
+
+// keepAlive is how often a silent host is asked for a sign of life. A ServerAliveInterval can make it shorter;
+// a longer one was chosen against idle firewalls and would leave a dead host unnoticed for minutes.
+func (c *Client) keepAlive(s *settings) time.Duration {
+	if c.opts.KeepAlive > 0 {
+		return c.opts.KeepAlive
+	}
+	if s.aliveInterval > 0 {
+		return min(s.aliveInterval, DefaultKeepAlive)
+	}
+	return DefaultKeepAlive
+}
+
+// earlyCloseError: the host took the connection and closed it before it said SSH-.
+type earlyCloseError struct{ tries int }
+
+func (e *earlyCloseError) Error() string {
+	return fmt.Sprintf("connection closed before the SSH banner, %d times: too many connections at once (MaxStartups), or not an SSH server", e.tries)
+}
+
+// try is one connection.
+func (c *Client) try(ctx context.Context, s *settings, check *hostCheck, depth int) (*nativeConn, error) {
+	cfg, err := c.clientConfig(s)
+	if err == nil {
+		cfg.HostKeyAlgorithms, err = check.algorithms()
+	}
+	if err != nil {
+		return nil, &HostError{Host: s.name, Stage: StageResolve, Err: err, Remedy: useOpenSSH}
+	}
+	raw, err := c.open(ctx, s, depth)
+	if err != nil {
+		return nil, openError(ctx, s, err)
+	}
+	h := &handshake{s: s, raw: raw, check: check, login: &login{c: c, s: s, ctx: ctx, ring: c.ring(s)}}
+	h.conn = &watchedConn{Conn: raw}
+	h.conn.heard.Store(time.Now().UnixNano())
+	client, err := h.run(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newNativeConn(c, s, h.conn, client), nil
+}
+
+// openError says why there is no byte stream to s.
+func openError(ctx context.Context, s *settings, err error) *HostError {
+	e := &HostError{Host: s.name, Stage: StageConnect, Err: err}
+	var jump *jumpError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &jump):
+		e.Remedy = jump.Remedy
+	case context.Cause(ctx) != nil:
+		e.Err = context.Cause(ctx)
+	case errors.As(err, &dns):
+		e.Stage, e.Err = StageResolve, dns
+	}
+	return e
+}
+
+// handshake is everything between an open byte stream and a connection.
+type handshake struct {
+	s     *settings
+	raw   net.Conn
+	conn  *watchedConn
+	check *hostCheck
+	login *login
+	// verdict is on the host's key; nil before. x/crypto asks for it in a goroutine of its own, which may still
+	// wait for the user when the connection is gone.
+	verdict atomic.Pointer[keyVerdict]
+}
+
+// keyVerdict is what hostCheck.check said.
+type keyVerdict struct{ err error }
+
+func (h *handshake) run(ctx context.Context, cfg *ssh.ClientConfig) (*ssh.Client, error) {
+	abort := context.AfterFunc(ctx, func() { h.raw.Close() }) // deadlines do not work through jump hosts
+	defer abort()
+	cfg.HostKeyCallback = func(_ string, remote net.Addr, key ssh.PublicKey) error {
+		err := h.check.check(ctx, remote, key)
+		h.verdict.Store(&keyVerdict{err})
+		return err
+	}
+	cfg.AuthCallback = h.login.method
+	conn, chans, reqs, err := ssh.NewClientConn(h.conn, h.check.lookup, cfg)
+	if err == nil && !abort() {
+		err = errors.Join(context.Cause(ctx), conn.Close())
+	}
+	if err != nil {
+		h.raw.Close()
+		return nil, h.explain(ctx, trimSSH(err))
+	}
+	return ssh.NewClient(conn, chans, reqs), nil
+}
+
+// explain finds the stage at which err happened.
+func (h *handshake) explain(ctx context.Context, err error) *HostError {
+	e := &HostError{Host: h.s.name, Stage: StageConnect, Err: err}
+	verdict := h.verdict.Load()
+	var refused *hostKeyError
+	switch {
+	case verdict != nil && errors.As(verdict.err, &refused):
+		return &HostError{Host: h.s.name, Stage: StageHostKey, Err: refused.err, Remedy: refused.remedy}
+	case verdict != nil && verdict.err != nil:
+		e.Stage, e.Err = StageHostKey, verdict.err
+	case verdict != nil:
+		e.Stage, e.Remedy = StageAuthenticate, h.login.remedy(err)
+	default:
+		e.Err, e.Remedy = h.explainConnect(ctx, err)
+	}
+	if cause := context.Cause(ctx); cause != nil && (verdict != nil || e.Err == err) {
+		e.Err, e.Remedy = cause, ""
+	}
+	return e
+}
+
+// explainConnect is for what went wrong before the host showed its key.
+func (h *handshake) explainConnect(ctx context.Context, err error) (_ error, remedy string) {
+	ended := ctx.Err() != nil
+	closed := isClosed(err)
+	err, proxyFailed := proxyError(h.raw, err)
+	var mismatch *ssh.AlgorithmNegotiationError
+	switch {
+	case ended && !h.conn.banner.Load():
+		return fmt.Errorf("connection is open, but no SSH banner came: %w", context.Cause(ctx)), ""
+	case closed && !h.conn.banner.Load() && !proxyFailed:
+		return &earlyCloseError{tries: 1}, ""
+	case errors.As(err, &mismatch):
+		return err, "the host has none of the algorithms that work in process: " + useOpenSSH
+	}
+	return err, ""
+}
+
+// isClosed tells an end of the connection from what the peer may have said wrong.
+func isClosed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// trimSSH strips x/crypto's layers of prefixes, and keeps the error inside for errors.Is.
+func trimSSH(err error) error {
+	text := err.Error()
+	for _, prefix := range []string{"ssh: handshake failed: ", "ssh: "} {
+		if len(text) > len(prefix) && text[:len(prefix)] == prefix {
+			text = text[len(prefix):]
+		}
+	}
+	return &worded{text, err}
+}
+
+// worded is an error in better words.
+type worded struct {
+	text string
+	err  error
+}
+
+func (w *worded) Error() string { return w.text }
+func (w *worded) Unwrap() error { return w.err }
+
+// clientConfig maps what the configuration allows to what x/crypto has. A list that leaves nothing is an error:
+// x/crypto would take its own defaults, which the user has excluded.
+func (c *Client) clientConfig(s *settings) (*ssh.ClientConfig, error) {
+	supported, old := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
+	cfg := &ssh.ClientConfig{User: s.user, ClientVersion: "SSH-2.0-interlock"}
+	cfg.KeyExchanges = both(s.kex, supported.KeyExchanges, old.KeyExchanges)
+	cfg.MACs = both(s.macs, supported.MACs, old.MACs)
+	cfg.Ciphers = both(s.ciphers, supported.Ciphers, old.Ciphers)
+	for keyword, list := range map[string][]string{"KexAlgorithms": cfg.KeyExchanges, "MACs": cfg.MACs, "Ciphers": cfg.Ciphers} {
+		if len(list) == 0 {
+			return nil, fmt.Errorf("none of the configured %s works in process", keyword)
+		}
+	}
+	if c.resolver.scan == nil || !c.resolver.scan.ciphers {
+		// Nobody has chosen: AES-GCM before ChaCha20, which is slower where the CPU has AES.
+		cfg.Ciphers = both(supported.Ciphers, cfg.Ciphers, nil)
+	}
+	cfg.BannerCallback = func(message string) error {
+		c.log.Debug("banner", "host", s.name, "text", message)
+		return nil
+	}
+	return cfg, nil
+}
+
+// both are the members of want that have or old hold, in want's order; have where want is empty.
+func both(want, have, old []string) []string {
+	if len(want) == 0 {
+		return have
+	}
+	var out []string
+	for _, w := range want {
+		if slices.Contains(have, w) || slices.Contains(old, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// open gives a byte stream to the host: through its proxy command, its jump hosts, or TCP.
+func (c *Client) open(ctx context.Context, s *settings, depth int) (net.Conn, error) {
+	addr := net.JoinHostPort(s.hostname, strconv.Itoa(s.port))
+	switch {
+	case s.proxyCommand != "":
+		if s.fdPass {
+			return nil, errors.New("ProxyUseFdpass needs " + useOpenSSH)
+		}
+		return startProxy(s.tokens(c, s.proxyCommand), addr)
+	case s.proxyJump != "":
+		jump, err := c.jump(ctx, s, depth)
+		if err != nil {
+			return nil, err
+		}
+		if jump != nil {
+			conn, err := jump.client.DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return nil, fmt.Errorf("through jump host %s: %w", jump.host, trimSSH(err))
+			}
+			return conn, nil
+		}
+	}
+	dialer := net.Dialer{KeepAlive: -1} // SSH has its own
+	if s.bindAddress != "" {
+		ip, err := net.ResolveIPAddr("ip", s.bindAddress)
+		if err != nil {
+			return nil, fmt.Errorf("BindAddress: %w", err)
+		}
+		dialer.LocalAddr = &net.TCPAddr{IP: ip.IP, Zone: ip.Zone}
+	}
+	return dialer.DialContext(ctx, s.network, addr)
+}
+
+// watchedConn notes when the host was last heard of, and whether it has said SSH- at all.
+type watchedConn struct {
+	net.Conn
+	heard  atomic.Int64 // Unix nanoseconds
+	banner atomic.Bool
+	head   []byte // what came before the banner, at most maxBeforeBanner; owned by the reader
+}
+
+// maxBeforeBanner is more than x/crypto reads in search of the banner (256 bytes a line, few lines).
+const maxBeforeBanner = 16 << 10
+
+func (w *watchedConn) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 {
+		w.heard.Store(time.Now().UnixNano())
+		if !w.banner.Load() && len(w.head) < maxBeforeBanner {
+			w.head = append(w.head, p[:n]...)
+			if bytes.Contains(w.head, []byte("SSH-")) {
+				w.banner.Store(true)
+				w.head = nil
+			}
+		}
+	}
+	return n, err
+}

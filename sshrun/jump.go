@@ -1,0 +1,146 @@
+package sshrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxJumps bounds a chain; a longer one is a ring.
+const maxJumps = 16
+
+// jumpRetry is how long a jump host that could not be reached is not tried again: the hosts behind it would
+// each wait for the same silence.
+const jumpRetry = 10 * time.Second
+
+// jumpStore shares one connection per jump host, user and way there.
+type jumpStore struct {
+	mu    sync.Mutex
+	conns map[string]*jumpConn
+}
+
+// jumpConn is a jump host being dialled, or dialled; ready is closed once conn or err is set.
+type jumpConn struct {
+	ready chan struct{}
+	conn  *nativeConn
+	err   error
+	since time.Time
+}
+
+// stale tells whether it is time to dial again.
+func (j *jumpConn) stale() bool {
+	select {
+	case <-j.ready:
+	default:
+		return false
+	}
+	if j.err != nil {
+		return time.Since(j.since) > jumpRetry
+	}
+	select {
+	case <-j.conn.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// jump gives the connection to the last jump host before s; nil where s is its own jump host, which ssh takes
+// for "no jump" (`Host * ProxyJump bastion` fits the bastion too).
+func (c *Client) jump(ctx context.Context, s *settings, depth int) (*nativeConn, error) {
+	if depth >= maxJumps {
+		return nil, fmt.Errorf("ProxyJump %s: more than %d jump hosts", s.proxyJump, maxJumps)
+	}
+	before, last := "", s.proxyJump
+	if comma := strings.LastIndexByte(last, ','); comma >= 0 {
+		before, last = last[:comma], strings.TrimSpace(last[comma+1:])
+	}
+	t, err := parseJump(last)
+	if err != nil {
+		return nil, err
+	}
+	js, err := c.resolve(ctx, t, Options{}) // flags are meant for the hosts behind it, as with ssh -J
+	if err != nil {
+		return nil, fmt.Errorf("resolve jump host %s: %w", t.Name, err)
+	}
+	if before != "" {
+		js.proxyJump, js.proxyCommand = before, ""
+	} else if js.hostname == s.hostname && js.port == s.port {
+		return nil, nil
+	}
+	key := fmt.Sprintf("%s@%s:%d via %q %q", js.user, js.hostname, js.port, js.proxyJump, js.proxyCommand)
+	j := c.jumps.get(key, func(j *jumpConn) {
+		c.shared.Go(func() {
+			j.conn, j.err = c.dial(c.ctx, js, depth+1)
+			j.since = time.Now()
+			close(j.ready)
+		})
+	})
+	select {
+	case <-j.ready:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("jump host %s: %w", js.name, context.Cause(ctx))
+	}
+	var he *HostError
+	if errors.As(j.err, &he) {
+		return nil, &jumpError{he}
+	}
+	return j.conn, j.err
+}
+
+// jumpError is the jump host's trouble, told for a host behind it.
+type jumpError struct{ *HostError }
+
+func (e *jumpError) Error() string {
+	return fmt.Sprintf("jump host %s, %s: %v", e.Host, e.Stage, e.Err)
+}
+
+// get returns the shared connection for key; start begins a new one where there is none that lives.
+func (s *jumpStore) get(key string, start func(*jumpConn)) *jumpConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = map[string]*jumpConn{}
+	}
+	j := s.conns[key]
+	if j == nil || j.stale() {
+		j = &jumpConn{ready: make(chan struct{})}
+		s.conns[key] = j
+		start(j)
+	}
+	return j
+}
+
+// close ends all shared connections; no dial is under way any more.
+func (s *jumpStore) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.conns {
+		if j.conn != nil {
+			j.conn.close()
+		}
+	}
+	s.conns = nil
+}
+
+// parseJump reads [user@]host[:port] or ssh://….
+func parseJump(text string) (Target, error) {
+	var t Target
+	rest := strings.TrimSuffix(strings.TrimPrefix(text, "ssh://"), "/")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		t.User, rest = rest[:at], rest[at+1:]
+	}
+	t.Name = strings.Trim(rest, "[]")
+	if host, port, err := net.SplitHostPort(rest); err == nil {
+		if t.Port, err = strconv.Atoi(port); err != nil {
+			return t, fmt.Errorf("ProxyJump %q: port %q is not a number", text, port)
+		}
+		t.Name = host
+	}
+	return t, nil
+}

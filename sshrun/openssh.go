@@ -1,0 +1,128 @@
+package sshrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// opensshConn starts a process of the system's ssh for each command.
+type opensshConn struct {
+	bin      string
+	args     []string // all but the command
+	terminal bool     // ssh may ask on it
+}
+
+// dialOpenSSH prepares the arguments. Nothing is connected yet: whether the host can be reached shows when a
+// command is started.
+func (c *Client) dialOpenSSH(t Target) (*Conn, error) {
+	fail := func(err error) (*Conn, error) {
+		return nil, &HostError{Host: t.Name, Stage: StageResolve, Err: err}
+	}
+	if c.sshBin == "" {
+		return fail(errors.New("transport openssh: no ssh on PATH"))
+	}
+	q, err := newQuestion(t, c.opts)
+	if err != nil {
+		return fail(err)
+	}
+	timeout := c.opts.ConnectTimeout
+	if timeout <= 0 {
+		timeout = DefaultConnectTimeout
+	}
+	alive := c.opts.KeepAlive
+	if alive <= 0 {
+		alive = DefaultKeepAlive
+	}
+	args := append(c.sshArgs(q), "-o", "ControlPath=none", "-o", "EscapeChar=none", "-o", wholeSeconds("ConnectTimeout", timeout),
+		"-o", wholeSeconds("ServerAliveInterval", alive), "-o", fmt.Sprintf("ServerAliveCountMax=%d", missedKeepAlives))
+	if c.opts.Terminal == nil {
+		args = append(args, "-o", "BatchMode=yes")
+	}
+	if t.Address != "" {
+		args = append(args, "-o", "HostName="+strings.ReplaceAll(t.Address, "%", "%%"))
+	}
+	if t.KnownHosts != "" {
+		args = append(args, "-o", "UserKnownHostsFile="+t.KnownHosts)
+	}
+	o := &opensshConn{bin: c.sshBin, args: append(args, "--", q.name), terminal: c.opts.Terminal != nil}
+	return &Conn{host: t.Name, user: q.user, backend: o}, nil
+}
+
+// wholeSeconds is an ssh option that takes a time; ssh knows no fractions, and takes 0 for "never".
+func wholeSeconds(option string, d time.Duration) string {
+	return fmt.Sprintf("%s=%d", option, max(1, (d+time.Second-1)/time.Second))
+}
+
+func (o *opensshConn) close() error { return nil }
+
+func (o *opensshConn) start(ctx context.Context, command string, so StartOptions) (*Session, error) {
+	tty := "-T"
+	if so.PTY != nil {
+		tty = "-tt"
+	}
+	cmd := exec.CommandContext(ctx, o.bin, append(append([]string{tty}, o.args...), command)...)
+	// ^C at the terminal is for the caller to decide about; but a process outside of the terminal's group
+	// could not ask there.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !o.terminal}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = closeGrace
+	s := &Session{}
+	var errs [3]error
+	s.Stdin, errs[0] = cmd.StdinPipe()
+	var stdout, stderr io.ReadCloser
+	stdout, errs[1] = cmd.StdoutPipe()
+	stderr, errs[2] = cmd.StderrPipe()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s.Stdout, s.Stderr = stdout, stderr
+	s.backend = &opensshSession{ctx: ctx, cmd: cmd}
+	return s, nil
+}
+
+// opensshSession is one ssh process.
+type opensshSession struct {
+	ctx context.Context // of the Start; tells why the process was ended
+	cmd *exec.Cmd
+}
+
+// errAmbiguous: ssh(1), "EXIT STATUS".
+var errAmbiguous = errors.New("ssh ended with 255, which is a failed or lost connection, a signal or the command's own 255: ssh does not tell which")
+
+func (s *opensshSession) wait() Exit {
+	err := s.cmd.Wait()
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		return Exit{Kind: Exited}
+	case s.ctx.Err() != nil:
+		return Exit{Kind: Lost, Err: context.Cause(s.ctx)}
+	case errors.As(err, &ended) && ended.ExitCode() == 255:
+		return Exit{Kind: Lost, Err: errAmbiguous}
+	case errors.As(err, &ended) && ended.ExitCode() >= 0:
+		return Exit{Kind: Exited, Status: ended.ExitCode()}
+	}
+	return Exit{Kind: Lost, Err: fmt.Errorf("ssh: %w", err)}
+}
+
+func (s *opensshSession) close() error {
+	s.cmd.Process.Signal(syscall.SIGTERM) // its error is that it has ended
+	return nil
+}
+
+func (s *opensshSession) signal(string) error {
+	return errors.New("signal command: transport openssh cannot: use the native transport")
+}
+
+func (s *opensshSession) resize(int, int) error {
+	return errors.New("resize terminal: transport openssh cannot: use the native transport")
+}
