@@ -34,6 +34,7 @@ type Request struct {
 	Member       bool // hosts.toml calls the host a member of a cluster
 	Boots        bool // the command boots the host: what the next boot does counts
 	OnUnknown    bool // a routine command that may run where the check cannot see
+	TTY          bool // the session has a terminal: output is not spooled, and echo comes on after the go
 	DefaultsFile string
 	Critical     []Critical
 	DataPaths    []string

@@ -1,0 +1,1927 @@
+#!/bin/sh
+# check.sh: a host inspects itself, says what it is, and starts a command only when its own table lets it.
+#
+# The only thing of interlock's that ever runs on a host. POSIX sh; runs under dash, busybox and bash.
+# Three ways in:
+#   - over SSH: $1 is this script (gzip, base64), the other arguments are the request, KEY=VALUE each;
+#   - as the helper of such a session, under "sudo -n": the same, with helper=PID;
+#   - by hand on the host: no arguments; prints the report.
+#
+# Rules that every function here keeps: an error is never an absence; what cannot be seen is unknown; no data
+# is ever evaluated; no credential is on an argument list. Sections in order: request, session (the two
+# processes), tools, probes, servers, search, verdict, lock, report.
+
+set -u
+
+tab='	'
+nl='
+'
+
+# ---- request ---------------------------------------------------------------------------------------------
+
+say() { printf 'interlock: %s\n' "$*" >&2; }
+die() { say "$2"; exit "$1"; }
+
+# parse_request reads KEY=VALUE arguments. Values are from a set of characters that no shell treats specially;
+# free text is base64 (…64 keys) or percent-encoded. A key that is not known stops the session.
+parse_request() {
+	q_script='' q_nonce='' q_mode=check q_class=destructive q_shell=/bin/sh q_cmd64='' q_owner=- q_host=- q_allow=''
+	q_member=0 q_boots=0 q_onunknown=0 q_defaults64='' q_critical='' q_data64='' q_clients='' q_idle=900 q_bound=15
+	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_digest=-
+	for q_arg in "$@"; do
+		case $q_arg in
+		script=*) q_script=${q_arg#*=} ;;
+		nonce=*) q_nonce=${q_arg#*=} ;;
+		mode=*) q_mode=${q_arg#*=} ;;
+		class=*) q_class=${q_arg#*=} ;;
+		shell=*) q_shell=${q_arg#*=} ;;
+		cmd64=*) q_cmd64=${q_arg#*=} ;;
+		digest=*) q_digest=${q_arg#*=} ;;
+		owner=*) q_owner=${q_arg#*=} ;;
+		host=*) q_host=${q_arg#*=} ;;
+		allow=*) q_allow=${q_arg#*=} ;;
+		member=*) q_member=${q_arg#*=} ;;
+		boots=*) q_boots=${q_arg#*=} ;;
+		onunknown=*) q_onunknown=${q_arg#*=} ;;
+		defaults64=*) q_defaults64=${q_arg#*=} ;;
+		critical=*) q_critical=${q_arg#*=} ;;
+		data64=*) q_data64=${q_arg#*=} ;;
+		clients=*) q_clients=${q_arg#*=} ;;
+		idle=*) q_idle=${q_arg#*=} ;;
+		bound=*) q_bound=${q_arg#*=} ;;
+		id=*) q_id=${q_arg#*=} ;;
+		signal=*) q_signal=${q_arg#*=} ;;
+		tty=*) q_tty=${q_arg#*=} ;;
+		go=*) q_go=${q_arg#*=} ;;
+		helper=*) q_helper=${q_arg#*=} ;;
+		*) die 64 "request: $q_arg is not understood; is the script older than the client?" ;;
+		esac
+	done
+	for q_arg in "$q_idle" "$q_bound" "$q_go"; do
+		case $q_arg in '' | *[!0-9]*) die 64 "request: \"$q_arg\" is not a number of seconds" ;; esac
+	done
+	case $q_nonce in *[!0-9a-f]*) die 64 "request: the nonce is not hexadecimal" ;; esac
+	case $q_id in *[!0-9a-f]*) die 64 "request: the id is not hexadecimal" ;; esac
+}
+
+# ---- session: the unprivileged parent --------------------------------------------------------------------
+
+# session is the SSH session's own process: it keeps the user's environment, directory, umask and stdin, starts
+# the helper, passes its report on, waits for go and runs the command in the foreground.
+# The two pipes to and from the helper are anonymous ones, reopened through /proc in the other direction: no
+# file is made, so a full disk does not matter. Descriptors: 3 and 4 the session's stdin and stdout, 5 and 6 the
+# pipes while they are made, 7 reads from the helper, 8 writes to it.
+session() {
+	trap : HUP INT TERM PIPE
+	exec 3<&0 4>&1
+	: | {
+		trap : HUP INT TERM PIPE
+		exec 5<>/proc/self/fd/0
+		: | {
+			trap : HUP INT TERM PIPE
+			exec 6<>/proc/self/fd/0
+			session_body
+		}
+	}
+}
+
+session_body() {
+	case $q_mode in
+	check | run) ;;
+	*)
+		if [ "$(command -p id -u)" = 0 ]; then (helper_main) >&4; else helper_text | command -p sudo -n /bin/sh -s >&4; fi
+		exit $?
+		;;
+	esac
+	if [ "$(command -p id -u)" = 0 ]; then
+		(helper_main) </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- &
+		exec 7</proc/self/fd/6 8>/proc/self/fd/5 5>&- 6>&-
+	else
+		command -p sudo -n /bin/sh -s </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- &
+		exec 7</proc/self/fd/6 8>/proc/self/fd/5 5>&- 6>&-
+		helper_text >&8 2>/dev/null
+	fi
+	forward_report <&7
+	if [ "$s_report" = none ]; then # no helper: sudo refused, or is not there
+		forward_plain
+	fi
+	case $q_mode in run) ;; *) exit 0 ;; esac
+	case $s_verdict in
+	run) ;;
+	locked) exit 75 ;;
+	*) exit 77 ;;
+	esac
+	[ -n "$s_lock" ] || [ "$q_class" = routine ] || exit 77
+	await_go || { printf 'no\n' >&8; exec 8>&-; drain_helper; exit 77; }
+	run_command
+}
+
+# helper_text is what the helper's shell reads: the request and this script, one line each. Nothing follows
+# until the helper has answered, so what its shell reads ahead cannot be lost.
+helper_text() {
+	printf "set -- 'script=%s'" "$q_script"
+	printf " 'nonce=%s' 'mode=%s' 'class=%s' 'shell=%s' 'cmd64=%s' 'owner=%s'" \
+		"$q_nonce" "$q_mode" "$q_class" "$q_shell" "$q_cmd64" "$q_owner"
+	printf " 'host=%s' 'allow=%s' 'member=%s' 'boots=%s' 'onunknown=%s' 'defaults64=%s' 'critical=%s'" \
+		"$q_host" "$q_allow" "$q_member" "$q_boots" "$q_onunknown" "$q_defaults64" "$q_critical"
+	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'digest=%s' 'helper=%s'\n" \
+		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$q_digest" "$$"
+	# shellcheck disable=SC2016 # expanded by the helper's shell
+	printf 'eval "$(printf %%s "${1#script=}" | base64 -d | gzip -dc)"\n'
+}
+
+# forward_report copies the helper's report from its opening to its closing line. What comes before (sudo's
+# complaints) is kept for the reason. Sets s_report (none, cut, whole), s_verdict, s_lock, s_said.
+forward_report() {
+	s_report=none s_verdict=refuse s_lock='' s_spool='' s_said='' s_v=''
+	while IFS= read -r s_line; do
+		case $s_line in
+		"interlock-report 1 $q_nonce") s_report='cut' ;;
+		"verdict "*) s_v=${s_line#verdict } ;;
+		"lock "*) s_lock=${s_line#lock } ;;
+		"spool "*) s_spool=${s_line#spool } ;;
+		esac
+		if [ "$s_report" = none ]; then
+			s_said="$s_said $s_line"
+			continue
+		fi
+		printf '%s\n' "$s_line" >&4
+		case $s_line in
+		"interlock-end $q_nonce "*) s_report=whole s_verdict=${s_v:-refuse}; break ;;
+		esac
+	done
+}
+
+# forward_plain reports what an account without root can see. The state is unknown whatever that is: the
+# report says so and how to mend it.
+forward_plain() {
+	f_noroot=$s_said
+	: | {
+		exec 6<>/proc/self/fd/0
+		(inspect_and_print) >&6 2>/dev/null 3<&- 4>&- 7<&- 8>&- &
+		exec 7</proc/self/fd/6 6>&-
+		forward_report <&7
+	}
+	s_verdict=refuse
+	if [ "$q_onunknown" = 1 ] && [ "$q_class" = routine ]; then s_verdict=run; fi
+}
+
+# await_go reads exactly the go line from the session's stdin, a byte at a time, so that not one byte of the
+# command's own input is taken. End of input, anything else and ten seconds of silence all mean no.
+await_go() {
+	g_line=$(bounded "$q_go" dd bs=1 count="$((${#q_nonce} + 4))" <&3 2>/dev/null)
+	[ "$g_line" = "go $q_nonce" ] || return 1
+	if [ "$q_tty" = 1 ]; then stty echo <&3 2>/dev/null; fi
+	return 0
+}
+
+# drain_helper waits until the helper has recorded what it was told and is gone.
+drain_helper() { while read -r _ <&7; do :; done; }
+
+# reap waits for a background child; wait alone returns early when a trapped signal comes.
+reap() {
+	while kill -0 "$1" 2>/dev/null; do
+		wait "$1"
+		w_status=$?
+		[ "$w_status" -gt 128 ] || return 0
+	done
+}
+
+# run_command runs the command in the foreground, tells the helper before and after, and passes its status on.
+run_command() {
+	r_cmd=$(printf %s "$q_cmd64" | command -p base64 -d && printf x) || die 77 "decode the command: base64 failed"
+	r_cmd=${r_cmd%x}
+	printf 'started %s\n' "$$" >&8
+	if [ -n "$s_spool" ] && [ "$q_tty" = 0 ]; then
+		run_spooled
+	else
+		"$q_shell" -c "$r_cmd" <&3 >&4 3<&- 4>&- 7<&- 8>&-
+		r_status=$?
+		printf 'ended %s\n' "$r_status" >&8
+	fi
+	exec 8>&-
+	drain_helper
+	exit "$r_status"
+}
+
+# run_spooled gives the command two pipes instead of the session's own streams. tee writes both to the spool
+# and out; it outlives the client: a broken pipe ends its copy outwards, not the command.
+run_spooled() {
+	r_out=$s_spool/out r_err=$s_spool/err
+	: | {
+		trap : HUP INT TERM PIPE
+		exec 5<>/proc/self/fd/0
+		: | {
+			trap : HUP INT TERM PIPE
+			exec 6<>/proc/self/fd/0
+			(trap '' HUP INT TERM PIPE; exec tee "$r_out" >&4 2>/dev/null) </proc/self/fd/5 3<&- 5>&- 6>&- 7<&- 8>&- &
+			r_tee1=$!
+			(trap '' HUP INT TERM PIPE; exec tee "$r_err" >&2 2>/dev/null) </proc/self/fd/6 3<&- 4>&- 5>&- 6>&- 7<&- 8>&- &
+			r_tee2=$!
+			"$q_shell" -c "$r_cmd" <&3 >&5 2>&6 3<&- 4>&- 5>&- 6>&- 7<&- 8>&-
+			r_status=$?
+			printf 'ended %s\n' "$r_status" >&8
+			exec 3<&- 4>&- 5>&- 6>&-
+			reap "$r_tee1"
+			reap "$r_tee2"
+			exit "$r_status"
+		}
+	}
+	r_status=$?
+}
+
+# ---- tools -----------------------------------------------------------------------------------------------
+
+# bounded runs a command for at most $1 seconds, with its stdin kept. Without timeout (and on a terminal, where
+# timeout would leave the foreground) a watchdog of our own ends it. Status 124 or above 128: out of time.
+bounded() {
+	b_secs=$1
+	shift
+	if [ "$q_tty" = 0 ] && command -v timeout >/dev/null 2>&1; then
+		timeout -k 1 "$b_secs" "$@"
+		return $?
+	fi
+	exec 9<&0
+	"$@" <&9 9<&- &
+	b_pid=$!
+	exec 9<&-
+	(
+		sleep "$b_secs" &
+		b_sleep=$!
+		trap 'kill "$b_sleep"; exit 0' TERM
+		wait "$b_sleep"
+		kill -KILL "$b_pid"
+	) >/dev/null 2>&1 </dev/null &
+	b_watch=$!
+	wait "$b_pid"
+	b_status=$?
+	kill "$b_watch" 2>/dev/null
+	return "$b_status"
+}
+
+# watch_over ends every descendant of the helper once the whole check has used up its time, and again each second:
+# whatever hung then fails, and a probe that fails is unknown. It ends when the check does.
+watch_over() {
+	(
+		read -r v_self _ </proc/self/stat
+		trap 'kill "$v_sleep" 2>/dev/null; exit 0' TERM
+		sleep "$q_bound" &
+		v_sleep=$!
+		wait "$v_sleep"
+		while :; do
+			# shellcheck disable=SC2046 # a list of numbers
+			kill -KILL $(descendants "$1" "$v_self") 2>/dev/null
+			sleep 1 &
+			v_sleep=$!
+			wait "$v_sleep"
+		done
+	) >/dev/null 2>&1 </dev/null &
+	h_watch=$!
+}
+
+# descendants prints the process ids below $1, but not $2 and what is below it.
+descendants() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v top="$1" -v not="$2" '
+		{ match($0, /.*\)/); split(substr($0, RLENGTH + 2), f, " "); up[$1] = f[2] }
+		END {
+			for (p in up) {
+				n = 0
+				for (q = p; q in up && q != top && q != not && n < 64; n++) q = up[q]
+				if (q == top && p != top) print p
+			}
+		}'
+}
+
+# started_at sets t_state, t_pgrp and t_start of process $1; fails when it is gone. No process is started.
+started_at() {
+	read -r t_line <"/proc/$1/stat" 2>/dev/null || return 1
+	t_line=${t_line##*) }
+	# shellcheck disable=SC2086 # split on purpose: 20 numbers
+	set -- $t_line
+	[ $# -ge 20 ] || return 1
+	t_state=$1 t_pgrp=$3
+	shift 19
+	t_start=$1
+}
+
+# pct decodes %XX of a field that came from awk.
+pct() {
+	case $1 in
+	*%*) printf '%s' "$1" | awk '
+		BEGIN { for (i = 0; i < 256; i++) c[sprintf("%02X", i)] = sprintf("%c", i) }
+		{
+			out = ""
+			while ((i = index($0, "%")) > 0) { out = out substr($0, 1, i - 1) c[substr($0, i + 1, 2)]; $0 = substr($0, i + 3) }
+			printf "%s", out $0
+		}' ;;
+	*) printf '%s' "$1" ;;
+	esac
+}
+
+# The report's lines are gathered here and printed at once, closed by their number.
+# add TYPE FIELD…: joined by tabs; a field holds no tab, no line end, and "%" only as %XX.
+add() {
+	h_line=$1
+	shift
+	for h_field in "$@"; do h_line="$h_line$tab$h_field"; done
+	h_report="$h_report$h_line$nl"
+	h_count=$((h_count + 1))
+}
+
+# reason CODE TEXT REMEDY: plain sentences; what comes from outside stands in them percent-encoded.
+reason() {
+	case "$h_codes" in *"|$1:$2|"*) return ;; esac
+	h_codes="$h_codes|$1:$2|"
+	add reason "$1" "$2" "${3:--}"
+}
+
+# blind: something could not be seen, so nothing less than unknown may be said.
+blind() { h_blind=1; reason "$@"; }
+
+# unclear: nothing less than unknown may be said where the host would be clear otherwise.
+unclear() { h_unclear=1; reason "$@"; }
+
+# clean makes one line of outside words fit for a sentence of ours.
+clean() { printf '%s' "$1" | tr -cd '[:alnum:] _./:,=@()-' | cut -c 1-200; }
+
+# ---- helper: inspects, decides, holds the lock, records the end --------------------------------------------
+
+helper_main() {
+	trap '' HUP INT TERM PIPE
+	umask 077
+	LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	export LC_ALL PATH
+	unset IFS MYSQL_PWD MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_TEST_LOGIN_FILE CDPATH ENV BASH_ENV
+	case $q_mode in
+	check)
+		inspect_and_print
+		;;
+	run)
+		inspect
+		decide
+		if [ "$h_verdict" = run ]; then take_lock; fi
+		if [ "$h_verdict" = run ]; then look_again; fi
+		print_report
+		follow_command
+		;;
+	logs) show_logs ;;
+	locks) show_locks ;;
+	signal) signal_command ;;
+	*) die 64 "request: mode $q_mode is not understood" ;;
+	esac
+}
+
+inspect_and_print() {
+	inspect
+	decide
+	print_report
+}
+
+print_report() {
+	printf 'interlock-report 1 %s\n%sinterlock-end %s %s\n' "$q_nonce" "$h_report" "$q_nonce" "$h_count"
+}
+
+# inspect gathers the facts and judges them: h_state is the worst of everything found.
+inspect() {
+	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_servers='' h_root=0
+	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_dir=''
+	read -r h_pid _ </proc/self/stat || h_pid=$$
+	[ "$(id -u)" = 0 ] && h_root=1
+	watch_over "$h_pid"
+	host_facts
+	if [ "$h_root" = 0 ]; then
+		blind no-root "not root, and sudo -n did not give root: $(clean "${f_noroot:-no sudo}")" \
+			"in sudoers: $(id -un) ALL=(root) NOPASSWD: ALL"
+	fi
+	state_dir
+	start_decoy
+	scan_processes
+	judge_scan
+	judge_servers
+	judge_datadirs
+	if [ "$h_instances" = 0 ] && [ "$h_root" = 1 ]; then search_host; fi
+	judge_control
+	if [ "$q_boots" = 1 ]; then next_boot; fi
+	stop_decoy
+	[ -z "$h_watch" ] || kill "$h_watch" 2>/dev/null
+	if [ "$h_unclear" = 1 ] && [ "$h_state" = clear ]; then h_state=unknown; fi
+	if [ "$h_blind" = 1 ]; then worse unknown; fi
+}
+
+# worse raises the host's state to $1 where that weighs more: unknown = primary = proxy > replica > idle > stopped
+# > clear. Among equals the first stays, but unknown gives way to what is known.
+worse() {
+	weight "$h_state"; a_weight=$weight
+	weight "$1"
+	if [ "$weight" -gt "$a_weight" ] || { [ "$weight" = 4 ] && [ "$h_state" = unknown ]; }; then h_state=$1; fi
+}
+
+weight() {
+	case $1 in
+	clear) weight=0 ;;
+	stopped) weight=1 ;;
+	idle) weight=2 ;;
+	replica) weight=3 ;;
+	*) weight=4 ;;
+	esac
+}
+
+host_facts() {
+	h_boot=- h_machine=- h_uptime=0
+	read -r h_boot </proc/sys/kernel/random/boot_id || blind no-proc "/proc/sys/kernel/random/boot_id cannot be read" "mount /proc"
+	if [ -r /etc/machine-id ]; then read -r h_machine </etc/machine-id || :; fi
+	read -r h_uptime _ </proc/uptime || blind no-proc "/proc/uptime cannot be read" "mount /proc"
+	h_uptime=${h_uptime%%.*}
+	h_name=-
+	read -r h_name </proc/sys/kernel/hostname || :
+	add fact boot_id "$h_boot"
+	add fact machine_id "${h_machine:--}"
+	add fact hostname "$(printf %s "$h_name" | tr -cd 'A-Za-z0-9._-')"
+	add fact uptime_seconds "$h_uptime"
+	# Process 2 is kthreadd on the host itself, and anything else in a child process namespace.
+	read -r h_kthreadd </proc/2/stat 2>/dev/null || h_kthreadd=''
+	case $h_kthreadd in
+	"2 (kthreadd) "*) ;;
+	*) blind child-pid-namespace "this is a child process namespace: the processes of the host cannot be seen" \
+		"ask the host itself, not a container on it" ;;
+	esac
+	for h_tool in awk cat head ls tr find; do
+		command -v "$h_tool" >/dev/null 2>&1 || blind tool-missing "the program $h_tool is not there" "install $h_tool"
+	done
+}
+
+# state_dir chooses where locks, evidence and spooled output live: h_dir, empty when nothing can be written.
+state_dir() {
+	h_dir=''
+	[ "$h_root" = 1 ] || return 0
+	for h_try in /var/lib/interlock /run/interlock; do
+		[ -d "$h_try" ] || mkdir -m 711 "$h_try" 2>/dev/null
+		if (set -C; printf 'x%s\n' "$q_nonce" >"$h_try/.try.$h_pid") 2>/dev/null &&
+			read -r h_tried <"$h_try/.try.$h_pid" && [ "$h_tried" = "x$q_nonce" ]; then
+			rm -f "$h_try/.try.$h_pid"
+			h_dir=$h_try
+			return 0
+		fi
+		rm -f "$h_try/.try.$h_pid" 2>/dev/null
+	done
+}
+
+# ---- control: a decoy that every search must find ------------------------------------------------------------
+
+# start_decoy holds a file called ibdata1 open and locked in another process, which also listens in a network
+# namespace of its own where it can. h_decoy is "PID INODE PORT"; empty when there can be none.
+start_decoy() {
+	h_decoy='' h_decoy_file=''
+	[ "$h_root" = 1 ] || return 0
+	h_decoy_dir=${h_dir:-/run}/decoy.$h_pid
+	mkdir "$h_decoy_dir" 2>/dev/null || return 0
+	h_decoy_file=$h_decoy_dir/ibdata1
+	if command -v perl >/dev/null 2>&1; then
+		# The child keeps the lock and the listener, and ends by itself when nobody ends it.
+		# shellcheck disable=SC2016 # perl's variables
+		h_perl='
+			$pid = open(P, "-|"); defined $pid or exit 1;
+			if ($pid) { $l = <P>; print "$pid $l" if $l; exit 0 }
+			$SIG{HUP} = $SIG{INT} = "IGNORE";
+			open(F, "+>", $ARGV[0]) or exit 1; flock(F, 6) or exit 1;
+			$port = 0;
+			if (socket(S, 2, 1, 0) and bind(S, pack("Snx12", 2, 0)) and listen(S, 1)) {
+				($x, $port) = unpack("Sn", getsockname(S));
+			}
+			$| = 1; print((stat(F))[1], " $port\n"); close STDOUT; close STDERR; close STDIN;
+			sleep $ARGV[1]'
+		h_decoy=$(unshare -n perl -e "$h_perl" "$h_decoy_file" "$((q_bound + 5))" 2>/dev/null) ||
+			h_decoy=$(perl -e "$h_perl" "$h_decoy_file" "$((q_bound + 5))" 2>/dev/null)
+	elif command -v flock >/dev/null 2>&1; then
+		: >"$h_decoy_file"
+		flock -n "$h_decoy_file" sleep "$((q_bound + 5))" >/dev/null 2>&1 &
+		# shellcheck disable=SC2012 # our own name
+		h_decoy="$! $(ls -i "$h_decoy_file" | awk '{ print $1 }') 0"
+		until grep -q ":${h_decoy#* }" /proc/locks 2>/dev/null || ! kill -0 "${h_decoy%% *}" 2>/dev/null; do :; done
+	fi
+	case $h_decoy in
+	[0-9]*\ [0-9]*\ [0-9]*) ;;
+	*) h_decoy='' ;;
+	esac
+}
+
+stop_decoy() {
+	if [ -n "$h_decoy" ]; then kill -KILL "${h_decoy%% *}" 2>/dev/null; fi
+	if [ -n "$h_decoy_file" ]; then rm -f "$h_decoy_file"; rmdir "$h_decoy_dir" 2>/dev/null; fi
+}
+
+judge_control() {
+	[ "$h_root" = 1 ] || return 0
+	if [ -z "$h_decoy" ]; then
+		blind control-missing "the positive control could not be set up: neither perl nor flock could hold a decoy in ${h_dir:-/run}" \
+			"install perl-base or util-linux, and make room in /run"
+		return 0
+	fi
+	case " $h_seen " in *" fd "*) ;; *) blind control-unseen "the check did not find its own decoy among the open files" "see docs/checks.md: control-unseen" ;; esac
+	case " $h_seen " in *" lock "*) ;; *) blind control-unseen "the check did not find its own decoy in /proc/locks" "see docs/checks.md: control-unseen" ;; esac
+	case $h_decoy in *" 0") return 0 ;; esac
+	case " $h_seen " in *" listen "*) ;; *) blind control-unseen "the check did not find its own decoy among the listeners" "see docs/checks.md: control-unseen" ;; esac
+}
+
+# ---- probe: processes, open files, locks, listeners ----------------------------------------------------------
+
+# raw_scan prints what /proc shows, in sections that the awk below reads in one pass; no process is started per
+# process. Sections are headed by the nonce, so that no process can forge one. The last operand of each ls is
+# our own process: a listing that was cut lacks it.
+raw_scan() {
+	printf '%s stat\n' "$q_nonce"
+	cat /proc/[0-9]*/stat
+	printf '%s args\n' "$q_nonce"
+	head -c 600 /proc/[0-9]*/cmdline | tr '\000\012' '\012\001'
+	printf '\n%s links\n' "$q_nonce"
+	ls -ln /proc/[0-9]*/exe /proc/[0-9]*/ns/net /proc/[0-9]*/ns/mnt
+	printf '%s fds\n' "$q_nonce"
+	ls -ln /proc/[0-9]*/fd /proc/self/fd
+	printf '%s locks\n' "$q_nonce"
+	cat /proc/locks
+	printf '%s end\n' "$q_nonce"
+}
+
+# scan_awk reads raw_scan and prints one line a finding, blank-separated, text percent-encoded, "-" for empty:
+#   server PID START STATE COMM WHY FILE SOCKETS LISTENERS   a process that is, or acts like, a MySQL server
+#   other KIND NAME PID                                      proxy, critical, vm, runtime, backup, packages
+#   tcp PID PORT · unix PID PATH                             where a server or proxy listens
+#   port PORT PID NAME                                       a MySQL port held by somebody else (PID 0: nobody seen)
+#   mnt INODE PID                                            a mount namespace other than ours
+#   missing WHAT PID START                                   a process that one of the listings left out
+#   garbled WHAT TEXT · looked KIND N · seen fd|lock|listen · lockgone PID · done
+# shellcheck disable=SC2016 # awk's
+scan_awk='
+function enc(s,   i, c, out) {
+	if (s == "") return "-"
+	if (s !~ /[^A-Za-z0-9_.\/:,=@+-]/) return s
+	out = ""
+	for (i = 1; i <= length(s); i++) {
+		c = substr(s, i, 1)
+		if (c ~ /[A-Za-z0-9_.\/:,=@+-]/) out = out c
+		else out = out (c in hex ? hex[c] : "?")
+	}
+	return out
+}
+function base(p) { sub(/ \(deleted\)$/, "", p); sub(/ .*/, "", p); sub(/:$/, "", p); sub(/.*\//, "", p); sub(/^-/, "", p); return p }
+function number(h,   i, n) {
+	n = 0; h = toupper(h)
+	for (i = 1; i <= length(h); i++) n = n * 16 + index("0123456789ABCDEF", substr(h, i, 1)) - 1
+	return n
+}
+# arg takes one argument of a process: the first names it; behind an ld.so, the first that is no option does.
+function arg(p, a,   b) {
+	if (argn[p]++ == 0) {
+		name[p] = base(a)
+		if (name[p] ~ /^ld(-linux.*|-musl.*|64|-[0-9.]+)?\.so(\.[0-9]+)*$/) loader[p] = 1
+	} else if (loader[p]) {
+		if (skip[p]) skip[p] = 0
+		else if (a ~ /^--(library-path|preload|audit|argv0|inhibit-rpath|glibc-hwcaps-prepend|glibc-hwcaps-mask)$/) skip[p] = 1
+		else if (a !~ /^-/) { name[p] = base(a); loader[p] = 0 }
+	}
+	if (argn[p] <= 6) allargs[p] = allargs[p] " " a
+}
+# listeners reads the listening sockets of one network namespace through process p. Listeners come first.
+function listeners(p, ns,   f, line, x, n, a) {
+	f = "/proc/" p "/net/tcp"
+	if ((getline line < f) <= 0) return 0
+	while ((getline line < f) > 0) {
+		split(line, x, " ")
+		if (x[4] != "0A") break
+		sub(/.*:/, "", x[2]); lport[x[10]] = number(x[2]); nlisten++
+	}
+	close(f)
+	if (ipv6 == 1) {
+		f = "/proc/" p "/net/tcp6"
+		if ((getline line < f) <= 0) return 0
+		while ((getline line < f) > 0) {
+			split(line, x, " ")
+			if (x[4] != "0A") break
+			sub(/.*:/, "", x[2]); lport[x[10]] = number(x[2]); nlisten++
+		}
+		close(f)
+	}
+	f = "/proc/" p "/net/unix"
+	if ((getline line < f) <= 0) return 0
+	while ((getline line < f) > 0) {
+		n = split(line, x, " ")
+		if (x[4] != "00010000" || x[5] != "0001") continue
+		a = ""
+		if (n >= 8) { a = line; sub(/^[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ /, "", a) }
+		lpath[x[7]] = a; nlisten++
+	}
+	close(f)
+	return 1
+}
+BEGIN {
+	for (i = 0; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%%%02X", i)
+	n = split("mysqld mysqld-debug mariadbd mysqld-exp mysqld.bin", w, " "); for (i = 1; i <= n; i++) server[w[i]] = 1
+	n = split("proxysql mysqlrouter maxscale haproxy docker-proxy", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "proxy"
+	n = split("ndbd ndbmtd ndb_mgmd garbd", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "critical"
+	n = split("xtrabackup mariabackup mariadb-backup mysqlbackup mysqldump mariadb-dump mysqlpump mydumper myloader gh-ost", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "backup"
+	n = split("apt apt-get aptitude dpkg yum dnf dnf5 rpm zypper pacman apk unattended-upgr", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "packages"
+	n = split("qemu-kvm kvm VBoxHeadless VirtualBoxVM firecracker cloud-hypervisor vmware-vmx bhyve xl", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "vm"
+	n = split("dockerd containerd podman crio conmon lxd incusd lxc-start systemd-nspawn", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "runtime"
+	n = split("3306 3307 3308 3309 33060 33061 33062 4006 4008 6032 6033 6446 6447 6448 6449", w, " "); for (i = 1; i <= n; i++) myport[w[i]] = 1
+	n = split(critical, w, ","); for (i = 1; i <= n; i++) { m = split(w[i], x, ":"); if (x[2] != "") kind[x[2]] = "critical"; if (x[3] + 0 > 0) { critport[x[3]] = x[1] } }
+	split(decoy, d, " ")
+}
+$1 == nonce && NF == 2 {
+	section = $2
+	if (section == "fds") {
+		# Before the descriptors: the listening sockets of each namespace, through whichever of its processes still lives.
+		for (p in netof) { ns = netof[p]; nets[ns] = 1; if (!(ns in netok) && listeners(p, ns)) netok[ns] = 1 }
+		for (ns in nets) { nnet++; if (!(ns in netok)) print "garbled net " enc(ns) }
+	}
+	next
+}
+section == "stat" {
+	if (!match($0, /^[0-9]+ \(.*\) [A-Za-z] /)) { if ($0 != "") print "garbled stat " enc(substr($0, 1, 60)); next }
+	match($0, /.*\)/); p = $1
+	c = substr($0, index($0, "(") + 1, RLENGTH - index($0, "(") - 1)
+	split(substr($0, RLENGTH + 2), f, " ")
+	comm[p] = c; state[p] = f[1]; kthread[p] = int(f[7] / 2097152) % 2; threads[p] = f[18]; start[p] = f[20]; nproc++
+	next
+}
+section == "args" {
+	s = $0
+	while (match(s, /==> \/proc\/[0-9]+\/cmdline <==\001/)) {
+		if (cur != "" && RSTART > 2) arg(cur, substr(s, 1, RSTART - 2))
+		split(substr(s, RSTART, RLENGTH), x, "/"); cur = x[3]; hasargs[cur] = 1
+		s = substr(s, RSTART + RLENGTH)
+	}
+	if (cur != "" && s != "" && s != "\001") arg(cur, s)
+	next
+}
+section == "links" {
+	i = index($0, "/proc/"); if (!i) next
+	s = substr($0, i); j = index(s, " -> ")
+	split(j ? substr(s, 1, j - 1) : s, x, "/")
+	if (!j) next
+	t = substr(s, j + 4)
+	if (x[4] == "exe") exe[x[3]] = t
+	else if (x[5] == "net") netof[x[3]] = t
+	else if (x[5] == "mnt") mntof[x[3]] = t
+	next
+}
+section == "fds" {
+	if (substr($0, 1, 6) == "/proc/") { split($0, x, "/"); p = x[3]; hasfds[p] = 1; if (p == "self") selffds = 1; next }
+	j = index($0, " -> "); if (!j || p == "self") next
+	t = substr($0, j + 4); nfd++
+	if (substr(t, 1, 8) == "socket:[") {
+		i = substr(t, 9, length(t) - 9); nsock[p]++
+		if (i in lport) { lown[i] = p; nlis[p]++ } else if (i in lpath) { lown[i] = p; nlis[p]++ }
+	} else if (substr(t, 1, 1) == "/" && t ~ /\/(ibdata[0-9]+|mysql\.ibd|ib_logfile[0-9]+|aria_log_control)( \(deleted\))?$|\/#innodb_redo\//) {
+		if (p == d[1]) seenfd = 1
+		else file[p] = t
+	}
+	next
+}
+section == "locks" {
+	s = $0; sub(/^[0-9]+: (-> )?/, "", s); split(s, x, " ")
+	if (x[3] != "WRITE" && x[3] != "READ") { if ($0 != "") print "garbled locks " enc(substr($0, 1, 60)); next }
+	nlock++
+	n = split(x[5], y, ":")
+	if (y[n] == d[2]) seenlock = 1
+	if (x[1] == "POSIX" && x[3] == "WRITE" && !(x[4] in comm)) print "lockgone " enc(x[4])
+	if (x[3] == "WRITE") locked = locked "," y[n]
+	next
+}
+function role(p,   b, k) {
+	b = (p in exe) ? base(exe[p]) : ""
+	if (name[p] in server || comm[p] in server || b in server) return "server"
+	if (name[p] ~ /^qemu-system-/) return "vm"
+	k = ""
+	if (name[p] in kind) k = kind[name[p]]; else if (b in kind) k = kind[b]; else if (comm[p] in kind) k = kind[comm[p]]
+	return k
+}
+END {
+	if (section != "end") { print "garbled scan " enc(section); exit }
+	if (!selffds) print "garbled fds cut"
+	for (p in comm) {
+		if (kthread[p]) continue
+		if (state[p] == "Z" && threads[p] <= 1) continue
+		if (!(p in hasargs)) print "missing cmdline " p " " start[p]
+		if (!(p in exe)) print "missing exe " p " " start[p]
+		if (!(p in netof) || !(p in mntof)) print "missing ns " p " " start[p]
+		if (!(p in hasfds)) print "missing fd " p " " start[p]
+		k = role(p)
+		if (k == "" && (p in file)) k = "holder"
+		if (k == "backup" || k == "packages" || k == "vm" || k == "runtime" || k == "critical") print "other " k " " enc(name[p] == "" ? comm[p] : name[p]) " " p
+		if (k == "server" || k == "holder") print "server " p " " start[p] " " state[p] " " enc(name[p] == "" ? comm[p] : name[p]) " " k " " enc(file[p]) " " nsock[p] + 0 " " nlis[p] + 0
+		if (k == "proxy") { proxies[p] = 1; if (name[p] == "proxysql" || name[p] == "mysqlrouter" || name[p] == "maxscale") print "other proxy " enc(name[p]) " " p }
+		roles[p] = k
+	}
+	for (i in lport) {
+		o = (i in lown) ? lown[i] : 0
+		if (o == d[1] && o != "" && lport[i] == d[3]) { seenlisten = 1; continue }
+		if (o && roles[o] == "server" || roles[o] == "holder") print "tcp " o " " lport[i]
+		else if (o && (o in proxies)) { if (lport[i] in myport || allargs[o] ~ / 3306( |$)/) print "other proxy " enc(name[o]) " " o; print "tcp " o " " lport[i] }
+		else if (lport[i] in myport) print "port " lport[i] " " o " " enc(o ? name[o] : "")
+		else if (lport[i] in critport) print "other critical " enc(critport[lport[i]]) " " o
+	}
+	for (i in lpath) {
+		o = (i in lown) ? lown[i] : 0
+		if (o && (roles[o] == "server" || roles[o] == "holder")) print "unix " o " " enc(lpath[i])
+		else if (!o && lpath[i] ~ /mysql|maria/) print "port " enc(lpath[i]) " 0 -"
+	}
+	for (p in mntof) if (mntof[p] != mntof[self] && !(mntof[p] in saidmnt)) { saidmnt[mntof[p]] = 1; nmnt++; print "mnt " enc(mntof[p]) " " p }
+	print "looked processes " nproc + 0
+	print "looked descriptors " nfd + 0
+	print "looked network_namespaces " nnet + 0
+	print "looked mount_namespaces " nmnt + 1
+	print "looked listeners " nlisten + 0
+	print "looked locks " nlock + 0
+	if (seenfd) print "seen fd"
+	if (seenlock) print "seen lock"
+	if (seenlisten) print "seen listen"
+	print "locked " locked ","
+	print "done"
+}'
+
+# scan_processes runs the scan; h_scan holds its findings, followed by "said" lines: what the tools complained of.
+scan_processes() {
+	h_ipv6=0
+	[ -e /proc/net/tcp6 ] && h_ipv6=1
+	h_scan=$(
+		{
+			{
+				raw_scan | awk -v nonce="$q_nonce" -v critical="$q_critical" -v decoy="$h_decoy" -v self="$h_pid" \
+					-v ipv6="$h_ipv6" "$scan_awk" >&8
+			} 2>&1 | awk '
+				/No such (file|process)/ { next }
+				{ gsub(/[^A-Za-z0-9_.\/:,=@+()-]/, "_"); if (n++ < 3) out = out "said " substr($0, 1, 160) "\n" }
+				END { printf "%s", out }' >&8
+		} 8>&1
+	)
+}
+
+# judge_scan turns the findings into reasons, and keeps the servers for judge_servers.
+judge_scan() {
+	h_seen='' h_servers='' h_tcp='' h_unix='' h_mnt='' h_locked='' h_done=0
+	s_ifs=$IFS
+	set -f
+	IFS=$nl
+	for s_line in $h_scan; do
+		IFS=' '
+		# shellcheck disable=SC2086 # split on purpose
+		set -- $s_line
+		IFS=$nl
+		case $1 in
+		server) h_servers="$h_servers$s_line$nl" ;;
+		tcp) h_tcp="$h_tcp $2:$3 " ;;
+		unix) h_unix="$h_unix $2:$3 " ;;
+		mnt) h_mnt="$h_mnt $3" ;;
+		seen) h_seen="$h_seen $2" ;;
+		looked)
+			add looked "$2" "$3"
+			case $2:$3 in locks:0) ;; *:0) blind nothing-seen "no $2 at all could be seen" "see docs/checks.md: nothing-seen" ;; esac
+			;;
+		locked) h_locked=$2 ;;
+		done) h_done=1 ;;
+		other) judge_other "$2" "$3" "$4" ;;
+		port)
+			if [ "$3" = 0 ]; then
+				blind listener-unowned "something that cannot be seen listens on $2" "find it with: ss -ltnp, in every network namespace"
+			else
+				blind listener-unknown "process $3 ($4) listens on MySQL's port $2 and is not known" "name it as [[critical]] in hosts.toml, or stop it"
+			fi
+			;;
+		missing)
+			h_missing=$((${h_missing:-0} + 1))
+			if [ "$h_missing" -le 8 ] && started_at "$3" && [ "$t_start" = "$4" ] && [ "$t_state" != Z ]; then
+				case $2 in
+				exe) blind exe-unseen "the program of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
+				*) blind "$2-unseen" "the $2 entries of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
+				esac
+			fi
+			;;
+		lockgone)
+			if ! [ -d "/proc/$2" ] && grep -q "POSIX.*WRITE $2 " /proc/locks; then
+				blind lock-holder-unseen "a file is locked by process $2, which cannot be seen" "ask the host itself, not a container on it"
+			fi
+			;;
+		garbled) blind scan-garbled "/proc could not be read whole: $2 $3" "see docs/checks.md: scan-garbled" ;;
+		said) blind scan-denied "a probe complained: $2" "run as root with CAP_SYS_PTRACE" ;;
+		*) blind scan-garbled "the scan printed a line that is not understood" "see docs/checks.md: scan-garbled" ;;
+		esac
+	done
+	IFS=$s_ifs
+	set +f
+	[ "$h_done" = 1 ] || blind scan-garbled "the scan of /proc did not end" "see docs/checks.md: scan-garbled"
+}
+
+judge_other() {
+	case $1 in
+	backup | packages)
+		h_busy="$h_busy $1"
+		reason "busy-$1" "$2 (process $3) is at work" "wait until it has ended"
+		;;
+	vm) unclear virtual-machine "a virtual machine runs here: $2 (process $3)" "look inside it, or move it away" ;;
+	runtime) h_runtime="${h_runtime:-} $2" ;;
+	proxy)
+		worse proxy
+		new_instance proxy "$3" "$2" -
+		reason proxy "$2 (process $3) passes MySQL connections on" "drain it, then --allow proxy"
+		;;
+	critical)
+		worse primary
+		new_instance primary "$3" "$2" -
+		reason critical-process "$2 (process $3) runs here" "stop it first"
+		;;
+	esac
+}
+
+# new_instance STATE PID PRODUCT DATADIR opens an instance in the report; what follows with "i" belongs to it.
+new_instance() {
+	h_instances=$((h_instances + 1))
+	add instance "$h_instances"
+	add i state "$1"
+	[ "$2" = - ] || add i pid "$2"
+	add i product "$3"
+	[ "$4" = - ] || add i datadir "$4"
+}
+
+# ---- probe: what a server says -------------------------------------------------------------------------------
+
+judge_servers() {
+	h_datadirs=''
+	s_ifs=$IFS
+	set -f
+	IFS=$nl
+	for s_line in $h_servers; do
+		IFS=' '
+		# shellcheck disable=SC2086 # split on purpose
+		set -- $s_line
+		IFS=$s_ifs
+		judge_server "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9"
+		IFS=$nl
+	done
+	IFS=$s_ifs
+	set +f
+}
+
+# judge_server PID START STATE NAME WHY FILE SOCKETS LISTENERS judges one process that is, or acts like, a server.
+judge_server() {
+	i_pid=$1 i_start=$2 i_name=$4 i_file=$6 i_sockets=$7 i_listeners=$8
+	i_cwd=$(readlink "/proc/$i_pid/cwd" 2>/dev/null)
+	new_instance @STATE@ "$i_pid" @PRODUCT@ -
+	i_state=unknown i_product=$i_name
+	h_datadirs="$h_datadirs$nl$i_cwd"
+	if [ "$5" = holder ]; then
+		h_datadirs="$h_datadirs$nl$(dirname "$(pct "$i_file")")"
+		reason data-file-held "process $i_pid ($i_name) holds $i_file open and is no server that is known" "see what it is: ls -l /proc/$i_pid/exe"
+	elif [ "$3" = T ] || [ "$3" = t ]; then
+		reason server-stopped-by-signal "$i_name (process $i_pid) is stopped by a signal and answers nobody" "kill -CONT $i_pid, or find out who stopped it"
+	else
+		ask_server
+	fi
+	h_report=${h_report%@STATE@*}$i_state${h_report##*@STATE@}
+	h_report=${h_report%@PRODUCT@*}$i_product${h_report##*@PRODUCT@}
+	worse "$i_state"
+	h_found="$h_found $i_pid:$i_start"
+}
+
+# ask_server finds a socket and a login, asks, and judges the answers.
+ask_server() {
+	i_socket='' i_tcp=''
+	for a_item in $h_unix; do
+		case $a_item in
+		"$i_pid:"*mysqlx* | "$i_pid:@"* | "$i_pid:-") ;;
+		"$i_pid:"*) i_socket=$(pct "${a_item#*:}"); break ;;
+		esac
+	done
+	for a_item in $h_tcp; do case $a_item in "$i_pid:"*) i_tcp="$i_tcp ${a_item#*:}" ;; esac; done
+	case $i_socket in
+	'')
+		reason no-socket "$i_name (process $i_pid) has no unix socket that could be asked; it may be starting, recovering or shutting down" \
+			"wait, or give it a socket"
+		return 0
+		;;
+	/*) i_path=/proc/$i_pid/root$i_socket ;;
+	*) i_path=/proc/$i_pid/cwd/$i_socket ;;
+	esac
+	log_in || return 0
+	i_version=$(printf '%s\n' "$i_q1" | awk -F '\t' '$1 == "version" { print $2; exit }')
+	case $i_version in
+	*MariaDB*) i_product=mariadb ;;
+	[0-9]*.[0-9]*.*) i_product=mysql ;;
+	*) reason odd-answer "$i_name (process $i_pid) gave no version" "see docs/checks.md: odd-answer"; return 0 ;;
+	esac
+	case $i_q1 in *"$tab"*[Pp]ercona*) i_product=percona ;; esac
+	i_version=$(clean "${i_version%%-*}")
+	add i version "$i_version"
+	if ! printf '%s\n' "$i_q1" | grep -q -E '^GRANT (ALL PRIVILEGES|(.*, )?PROCESS(, .*)?) ON \*\.\* '; then
+		reason no-process-privilege "the account on $i_name (process $i_pid) lacks PROCESS: it sees no connection but its own" \
+			"GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO the account; on MySQL XA_RECOVER_ADMIN and SELECT ON performance_schema.* too"
+		return 0
+	fi
+	version_number
+	i_q2=$(query "$(facts_sql)") || {
+		reason query-denied "$i_name (process $i_pid) did not answer every question: $(clean "$(printf %s "$i_q2" | tail -n 1)")" \
+			"GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO the account; on MySQL XA_RECOVER_ADMIN and SELECT ON performance_schema.* too"
+		return 0
+	}
+	read_facts && judge_role
+}
+
+# version_number makes 80400 of 8.4.0.
+version_number() {
+	i_major=${i_version%%.*}
+	i_minor=${i_version#*.}
+	i_patch=${i_minor#*.}
+	i_minor=${i_minor%%.*}
+	i_patch=${i_patch%%[!0-9]*}
+	i_number=$((i_major * 10000 + i_minor * 100 + ${i_patch:-0}))
+}
+
+# query runs SQL through the login that log_in found; what the client complains of is in its output.
+query() {
+	# shellcheck disable=SC2086 # one option, or two
+	bounded 3 "$i_client" $i_login --protocol=socket --socket="$i_path" --connect-timeout=2 -B -e "$1" 2>&1
+}
+
+# log_in tries root on the socket, then the defaults files that the host already has, with each client program
+# that is there. Sets i_client, i_login and i_q1, the answer about version and grants.
+log_in() {
+	l_files=''
+	[ -z "$q_defaults64" ] || l_files=$(printf %s "$q_defaults64" | base64 -d)
+	l_sql="SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','version_comment');
+		SHOW GRANTS; SELECT 'x' AS '@$q_nonce end'"
+	l_clients='' l_error=''
+	l_exe=$(readlink "/proc/$i_pid/exe" 2>/dev/null)
+	l_exe=${l_exe% (deleted)}
+	case $i_name in
+	mariadb*) l_names="mariadb mysql" ;;
+	*) l_names="mysql mariadb" ;;
+	esac
+	for l_name in $l_names; do
+		for l_try in "$(command -v "$l_name")" "${l_exe%/*}/$l_name" "${l_exe%/*/*}/bin/$l_name"; do
+			if [ -x "$l_try" ] && [ -f "$l_try" ]; then l_clients="$l_clients $l_try"; break; fi
+		done
+	done
+	if [ -z "$l_clients" ]; then
+		reason no-client "there is no mysql or mariadb client program to ask $i_name (process $i_pid) with" "install mysql-client or mariadb-client on the host"
+		return 1
+	fi
+	for i_client in $l_clients; do
+		for l_file in - "$l_files" /root/.my.cnf /etc/mysql/debian.cnf; do
+			case $l_file in
+			'') continue ;;
+			-) i_login="--no-defaults --user=root" ;;
+			*) [ -r "$l_file" ] || continue; i_login="--defaults-file=$l_file" ;;
+			esac
+			# shellcheck disable=SC2086 # one option, or two
+			i_q1=$(bounded 3 "$i_client" $i_login --protocol=socket --socket="$i_path" --connect-timeout=2 -B -e "$l_sql" 2>&1)
+			l_status=$?
+			case $i_q1 in
+			*"@$q_nonce end"*) [ "$l_status" = 0 ] && return 0 ;;
+			esac
+			case $l_status in
+			124 | 13[0-9] | 14[0-9])
+				reason server-silent "$i_name (process $i_pid) did not answer within 3 s" "see whether it hangs: its error log, gdb, perf"
+				return 1
+				;;
+			esac
+			[ -n "$l_error" ] || l_error=$(clean "$i_q1")
+		done
+	done
+	reason no-login "no login to $i_name (process $i_pid) worked: ${l_error:-no answer}" \
+		"CREATE USER root@localhost IDENTIFIED WITH auth_socket (unix_socket on MariaDB), or name a file as mysql_defaults_file in hosts.toml"
+	return 1
+}
+
+# facts_sql prints the questions in the words that this server knows; each answer is headed by the nonce.
+facts_sql() {
+	f_mark="SELECT 'x' AS '@$q_nonce"
+	printf "%s me'; SELECT CONNECTION_ID(), CURRENT_USER();" "$f_mark"
+	printf "%s variables'; SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir','port','socket','pid_file','read_only','super_read_only','offline_mode','server_uuid','server_id','gtid_executed','gtid_current_pos','wsrep_on','performance_schema','skip_networking');" "$f_mark"
+	printf "%s status'; SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime','Threads_connected','Connections','Innodb_rows_inserted','Innodb_rows_updated','Innodb_rows_deleted','wsrep_cluster_size','wsrep_local_state_comment') OR Variable_name REGEXP '^Com_(insert|insert_select|update|update_multi|delete|delete_multi|replace|replace_select|load|create_table|drop_table|alter_table|truncate|call_procedure|rename_table|create_db|drop_db)\$';" "$f_mark"
+	printf "%s processes'; SHOW PROCESSLIST;" "$f_mark"
+	if [ "$i_product" = mariadb ]; then
+		printf "%s sources'; SHOW ALL SLAVES STATUS; %s replicas'; SHOW SLAVE HOSTS;" "$f_mark" "$f_mark"
+	elif [ "$i_number" -ge 80022 ]; then
+		printf "%s sources'; SHOW REPLICA STATUS; %s replicas'; SHOW REPLICAS;" "$f_mark" "$f_mark"
+	else
+		printf "%s sources'; SHOW SLAVE STATUS; %s replicas'; SHOW SLAVE HOSTS;" "$f_mark" "$f_mark"
+	fi
+	if [ "$i_product" != mariadb ]; then
+		printf "%s group'; SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members;" "$f_mark"
+		[ "$i_number" -lt 80017 ] || printf "%s clone'; SELECT ID FROM performance_schema.clone_status WHERE STATE = 'In Progress';" "$f_mark"
+	fi
+	printf "%s accounts'; SELECT USER, CURRENT_CONNECTIONS, TOTAL_CONNECTIONS FROM performance_schema.accounts WHERE USER IS NOT NULL;" "$f_mark"
+	printf "%s prepared'; XA RECOVER;" "$f_mark"
+	printf "%s transactions'; SELECT trx_id FROM information_schema.innodb_trx WHERE trx_started < NOW() - INTERVAL 60 SECOND;" "$f_mark"
+	printf "%s end'" "$f_mark"
+}
+
+# facts_awk reads the answers: "i" lines for the report, and one line "= …" of numbers that the role hangs on.
+# shellcheck disable=SC2016 # awk's
+facts_awk='
+function enc(s,   i, c, out) {
+	if (s == "") return "-"
+	if (s !~ /[^A-Za-z0-9_.\/:,=@+-]/) return s
+	out = ""
+	for (i = 1; i <= length(s); i++) { c = substr(s, i, 1); out = out (c ~ /[A-Za-z0-9_.\/:,=@+-]/ ? c : (c in hex ? hex[c] : "?")) }
+	return out
+}
+function i(key, value) { if (value != "") print "i\t" key "\t" enc(value) }
+function col(word) { return (word in at) ? $(at[word]) : "" }
+BEGIN {
+	FS = "\t"
+	for (k = 0; k < 256; k++) hex[sprintf("%c", k)] = sprintf("%%%02X", k)
+	n = split(clients, w, ","); for (k = 1; k <= n; k++) monitor[w[k]] = 1
+	mark = "@" nonce " "
+}
+# What stands before the first mark is a warning of the client program.
+substr($0, 1, length(mark)) == mark { section = substr($0, length(mark) + 1); said[section]++; skip = 1; header = 0; next }
+section == "" { next }
+skip { skip = 0; next }
+!header {
+	header = 1; split("", at)
+	for (k = 1; k <= NF; k++) { h = tolower($k); gsub(/master/, "source", h); gsub(/slave/, "replica", h); at[h] = k; width = NF }
+	next
+}
+NF != width { odd = 1; next }
+section == "me" { me = $1; user = $2; sub(/@.*/, "", user) }
+section == "variables" { v[tolower($1)] = $2 }
+section == "status" {
+	if ($1 ~ /^(Com_|Innodb_rows_)/) writes += $2
+	s[tolower($1)] = $2
+}
+section == "processes" {
+	if ($1 == me) { visible++; next }
+	if ($2 == "system user" || $2 == "event_scheduler" || $5 == "Daemon") next
+	visible++
+	if ($5 ~ /^Binlog Dump/) dumps++
+	else if ($2 in monitor) watching++
+	else users++
+}
+section == "sources" {
+	p = "source." ns++ "."
+	i(p "channel", col("channel_name") col("connection_name")); i(p "host", col("source_host")); i(p "port", col("source_port"))
+	i(p "uuid", col("source_uuid")); i(p "server_id", col("source_server_id"))
+	io = col("replica_io_running"); sql = col("replica_sql_running")
+	i(p "io_running", io); i(p "sql_running", sql)
+	lag = col("seconds_behind_source"); if (lag != "" && lag != "NULL") i(p "lag_seconds", lag)
+	i(p "delay_seconds", col("sql_delay"))
+	e = col("last_io_error"); if (e == "") e = col("last_sql_error"); i(p "error", substr(e, 1, 300))
+	i(p "auto_position", col("auto_position")); g = col("retrieved_gtid_set"); gsub(/\\n/, "", g); i(p "gtid", substr(g, 1, 4000))
+	if (io != "Yes" || sql != "Yes") broken++
+	where = where (where == "" ? "" : ",") col("source_host") ":" col("source_port")
+}
+section == "replicas" {
+	p = "replica." nr++ "."
+	i(p "server_id", col("server_id")); i(p "uuid", col("replica_uuid")); i(p "host", col("host")); i(p "port", col("port"))
+}
+section == "group" { if ($2 != "OFFLINE" && $2 != "") group = $2 }
+section == "clone" { busy = busy " clone" }
+section == "accounts" { if ($1 == user) own += $3; else if (!($1 in monitor)) others += $3; accounts++ }
+section == "prepared" { prepared++ }
+section == "transactions" { long++ }
+END {
+	n = split("me variables status processes sources replicas accounts prepared transactions end", w, " ")
+	for (k = 1; k <= n; k++) if (said[w[k]] != 1) { print "= cut " w[k]; exit }
+	if (odd) { print "= cut columns"; exit }
+	if (me == "" || v["datadir"] == "" || s["uptime"] == "" || s["threads_connected"] == "") { print "= cut values"; exit }
+	if (v["wsrep_on"] == "ON" && s["wsrep_cluster_size"] + 0 > 0) group = "wsrep:" s["wsrep_local_state_comment"]
+	ro = "off"; if (v["read_only"] == "ON") ro = "on"; if (v["super_read_only"] == "ON") ro = "super"
+	if (prepared) busy = busy " xa-prepared"
+	if (long) busy = busy " long-transaction"
+	i("port", v["port"]); i("socket", v["socket"]); i("datadir", v["datadir"]); i("uuid", v["server_uuid"]); i("server_id", v["server_id"])
+	i("read_only", ro); if (v["offline_mode"] == "ON") i("offline_mode", "1")
+	g = v["gtid_executed"]; if (g == "") g = v["gtid_current_pos"]; gsub(/\\n/, "", g); i("gtid_executed", substr(g, 1, 16000))
+	i("group_member", group); i("clients", users + 0); i("monitoring", watching + 0); i("uptime_seconds", s["uptime"])
+	if (accounts == 0) { own = "-"; others = s["connections"] }
+	net = (v["skip_networking"] == "ON") ? 0 : v["port"]
+	print "= ok", ns + 0, nr + 0, dumps + 0, ro, users + 0, watching + 0, others + 0, own, writes + 0, (v["offline_mode"] == "ON") ? 1 : 0, \
+		enc(group), s["uptime"], s["threads_connected"] + 0, visible + 0, net, enc(v["datadir"]), enc(v["pid_file"]), enc(where), broken + 0, enc(busy)
+}'
+
+# read_facts turns the answers into f_… and makes sure that the server that answered is the process that was found.
+read_facts() {
+	r_all=$(printf '%s\n' "$i_q2" | awk -v nonce="$q_nonce" -v clients="$q_clients" "$facts_awk")
+	r_last=${r_all##*"= "}
+	# shellcheck disable=SC2086 # split on purpose
+	set -- $r_last
+	if [ "${1:-}" != ok ] || [ $# != 21 ]; then
+		reason odd-answer "the answer of $i_name (process $i_pid) is cut or odd: ${2:-nothing}" "see docs/checks.md: odd-answer"
+		return 1
+	fi
+	h_report="$h_report${r_all%"= "*}"
+	h_count=$((h_count + $(printf '%s' "${r_all%"= "*}" | awk 'END { print NR }')))
+	f_sources=$2 f_replicas=$3 f_dumps=$4 f_ro=$5 f_users=$6 f_watching=$7 f_others=$8 f_own=$9
+	shift 9
+	f_writes=$1 f_offline=$2 f_group=$3 f_uptime=$4 f_threads=$5 f_visible=$6 f_net=$7 f_datadir=$(pct "$8") f_pidfile=$(pct "$9")
+	shift 9
+	f_where=$1 f_broken=$2 f_busy=$3
+	f_datadir=${f_datadir%/}
+	h_datadirs="$h_datadirs$nl$f_datadir"
+	if [ "$f_visible" -lt "$f_threads" ] && [ "$((f_threads - f_visible))" -gt 2 ]; then
+		reason connections-hidden "$i_name shows $f_visible of $f_threads connections" "GRANT PROCESS ON *.* TO the account"
+		return 1
+	fi
+	same_server
+}
+
+# same_server compares what the server says of itself with the process whose socket was used.
+same_server() {
+	e_dir=$(cd -P "/proc/$i_pid/root$f_datadir" 2>/dev/null && pwd -P)
+	e_dir=${e_dir#"/proc/$i_pid/root"}
+	if [ "$f_datadir" != "${i_cwd%/}" ] && [ "$e_dir" != "${i_cwd%/}" ]; then
+		reason wrong-server "the server on $i_socket says datadir $(clean "$f_datadir"), but process $i_pid works in $(clean "$i_cwd")" "see docs/checks.md: wrong-server"
+		return 1
+	fi
+	if [ "$f_net" != 0 ] && [ -n "$i_tcp" ]; then
+		case "$i_tcp " in
+		*" $f_net "*) ;;
+		*)
+			reason wrong-server "the server on $i_socket says port $f_net, but process $i_pid listens on$i_tcp" "see docs/checks.md: wrong-server"
+			return 1
+			;;
+		esac
+	fi
+	case $f_pidfile in
+	/*) e_file=/proc/$i_pid/root$f_pidfile ;;
+	*) e_file=/proc/$i_pid/cwd/$f_pidfile ;;
+	esac
+	if [ -r "$e_file" ] && read -r e_pid <"$e_file"; then
+		case "$tab$(awk '$1 == "NSpid:" { gsub(/[ \t]+/, "\t"); print; exit }' "/proc/$i_pid/status" 2>/dev/null)$tab" in
+		*"$tab$e_pid$tab"*) ;;
+		*)
+			reason wrong-server "the pid file of the server on $i_socket names process $(clean "$e_pid"), not $i_pid" "see docs/checks.md: wrong-server"
+			return 1
+			;;
+		esac
+	fi
+	return 0
+}
+
+# judge_role makes a state of the facts of one server.
+judge_role() {
+	i_what="$i_product $i_version on ${f_net:-its socket}"
+	[ "$f_net" != 0 ] || i_what="$i_product $i_version on $i_socket"
+	for j_busy in $(pct "$f_busy" | tr -cd 'a-z -'); do
+		case $j_busy in -) continue ;; esac
+		h_busy="$h_busy $j_busy"
+		reason "busy-$j_busy" "$i_what is busy: $j_busy" "wait until it has ended"
+		add i busy "$j_busy"
+	done
+	weigh_evidence
+	if [ "$f_group" != - ]; then
+		i_state=primary
+		reason group-member "$i_what is a member of a group ($f_group)" "take it out of the group first"
+	elif [ "$f_replicas" -gt 0 ] || [ "$f_dumps" -gt 0 ]; then
+		i_state=primary
+		j_n=$f_replicas
+		[ "$f_dumps" -le "$j_n" ] || j_n=$f_dumps
+		reason has-replicas "$i_what has $j_n replicas and $f_users clients" "move its replicas to another source first"
+	elif [ "$f_sources" -gt 0 ] && [ "$f_ro" = off ]; then
+		i_state=primary
+		reason replica-writable "$i_what replicates from $f_where and is not read-only" "SET GLOBAL super_read_only = ON (MariaDB: read_only)"
+	elif [ "$f_sources" -gt 0 ]; then
+		i_state=replica
+		if [ "$f_broken" -gt 0 ]; then j_broken=", with a thread stopped"; else j_broken=; fi
+		reason replica "$i_what replicates from $f_where$j_broken" "--allow replica, where the cluster can spare it"
+		if [ "$f_users" -gt 0 ]; then
+			h_serving=1
+			reason serving "$i_what serves $f_users clients" "drain it, or --allow serving"
+		fi
+	elif [ "$f_users" = 0 ] && { [ "$f_offline" = 1 ] || [ "$f_ro" = super ]; } && [ "$((i_sockets - i_listeners))" -le "$f_watching" ]; then
+		i_state=idle
+		add i evidence drained
+		reason drained "$i_what is drained: $([ "$f_offline" = 1 ] && echo offline_mode || echo super_read_only), no client" "--allow data"
+	elif [ "$i_unused" -ge "$q_idle" ] && [ "$f_users" = 0 ] && [ "$((i_sockets - i_listeners))" -le "$f_watching" ]; then
+		i_state=idle
+		add i evidence unused
+		reason unused "$i_what has had no connection but monitoring and no write for $i_unused s" "--allow data"
+	else
+		i_state=primary
+		reason in-use "$i_what is not proven unused: $f_users clients, unused for $i_unused s of the $q_idle s that it takes" \
+			"drain it (offline_mode, or super_read_only and no client), or look again after $((q_idle / 60)) minutes without a connection"
+	fi
+}
+
+# weigh_evidence compares connections and writes with those of earlier checks, kept on the host. i_unused is for
+# how many seconds nothing but checks and monitoring has connected and nothing was written, as far as checks have seen.
+# A line of the file: boot id, pid, start, uptime when unchanged since, foreign connections, own connections, writes,
+# uptime of the last check. Time is the host's uptime: no clock can be set wrong.
+weigh_evidence() {
+	i_unused=0
+	[ -n "$h_dir" ] || return 0
+	e_file=$h_dir/seen$(printf '%s' "$f_datadir" | tr -c 'A-Za-z0-9.-' '_')
+	e_boot='' e_pid='' e_start='' e_since='' e_others='' e_own='' e_writes='' e_at=''
+	if [ -r "$e_file" ]; then read -r e_boot e_pid e_start e_since e_others e_own e_writes e_at <"$e_file" || e_boot=; fi
+	e_new=$h_uptime
+	e_rate=$(awk -v w="$f_writes" -v t="$f_uptime" 'BEGIN { printf "%.1f %d", (t > 0 ? w / t : 0), t }')
+	if [ "$e_boot" = "$h_boot" ] && [ "$e_pid" = "$i_pid" ] && [ "$e_start" = "$i_start" ] && [ "$h_uptime" -ge "${e_at:-0}" ]; then
+		# Our own account has connected twice in this check: once to log in, once for the facts.
+		if [ "$f_own" = - ]; then
+			e_same=$([ "$f_others" = "$((e_others + 2))" ] && echo 1)
+		else
+			e_same=$([ "$f_others" = "$e_others" ] && [ "$f_own" = "$((e_own + 2))" ] && echo 1)
+		fi
+		if [ "$e_same" = 1 ] && [ "$f_writes" = "$e_writes" ] && [ "$f_users" = 0 ]; then e_new=$e_since; fi
+		if [ "$h_uptime" -gt "$e_at" ]; then
+			e_rate=$(awk -v w="$((f_writes - e_writes))" -v t="$((h_uptime - e_at))" 'BEGIN { printf "%.1f %d", w / t, t }')
+		fi
+		i_unused=$((h_uptime - e_new))
+	fi
+	add i writes_per_second "${e_rate% *}"
+	add i writes_over_seconds "${e_rate#* }"
+	printf '%s %s %s %s %s %s %s %s\n' "$h_boot" "$i_pid" "$i_start" "$e_new" "$f_others" "$f_own" "$f_writes" "$h_uptime" \
+		>"$e_file.$h_pid" 2>/dev/null && mv -f "$e_file.$h_pid" "$e_file" 2>/dev/null
+	rm -f "$e_file.$h_pid" 2>/dev/null
+	if [ "$q_mode" = check ]; then
+		e_size=$(bounded 1 du -sk "/proc/$i_pid/root$f_datadir" 2>/dev/null | awk '{ printf "%.0f", $1 * 1024; exit }')
+		[ -z "$e_size" ] || add i data_bytes "$e_size"
+	fi
+}
+
+# ---- probe: data without a server ----------------------------------------------------------------------------
+
+# judge_datadirs looks at the directories that configuration files, defaults and hosts.toml name.
+judge_datadirs() {
+	d_conf=$(configured_datadirs) || blind config-unread "a MySQL configuration file cannot be read" "run as root"
+	s_ifs=$IFS
+	IFS=$nl
+	for d_dir in $d_conf; do
+		IFS=$s_ifs
+		running_datadir "$d_dir" && continue
+		if [ ! -d "$d_dir" ] || [ -z "$(ls -A "$d_dir" 2>/dev/null)" ]; then
+			unclear datadir-missing "the configured data directory $(clean "$d_dir") is missing or empty: is its volume mounted?" \
+				"mount it, or take datadir out of the configuration"
+		else
+			stopped_datadir "$d_dir" mysql
+		fi
+	done
+	for d_dir in /var/lib/mysql /var/lib/mysql[-_0-9]* /var/lib/mariadb /usr/local/mysql/data /var/lib/pgsql/data; do
+		[ -d "$d_dir" ] || continue
+		IFS=$s_ifs
+		if ! running_datadir "$d_dir" && looks_like_data "$d_dir"; then stopped_datadir "$d_dir" mysql; fi
+	done
+	IFS=$nl
+	d_declared=''
+	if [ -n "$q_data64" ]; then d_declared=$(printf %s "$q_data64" | base64 -d) || blind config-unread "the declared data paths did not arrive" "install base64"; fi
+	for d_dir in $d_declared; do
+		IFS=$s_ifs
+		if [ -d "$d_dir" ]; then
+			if ! d_list=$(ls -A "$d_dir" 2>/dev/null); then
+				blind data-unread "the declared data directory $(clean "$d_dir") cannot be read" "run as root"
+			elif [ -n "$d_list" ]; then
+				stopped_datadir "$d_dir" data
+			fi
+		elif [ -e "$d_dir" ]; then
+			stopped_datadir "$d_dir" data
+		fi
+	done
+	IFS=$s_ifs
+}
+
+# configured_datadirs prints each datadir that an option file names, with the files that it includes.
+configured_datadirs() {
+	set --
+	for c_file in /etc/my.cnf /etc/my.cnf.d/*.cnf /etc/mysql/my.cnf /etc/mysql/*.d/*.cnf /usr/local/mysql/my.cnf /usr/local/etc/my.cnf /root/.my.cnf; do
+		if [ -e "$c_file" ]; then set -- "$@" "$c_file"; fi
+	done
+	[ $# -gt 0 ] || return 0
+	for c_file in "$@"; do [ -r "$c_file" ] || return 1; done
+	awk '
+		{ sub(/\r$/, "") }
+		/^[ \t]*(loose[-_])?datadir[ \t]*=/ { sub(/^[^=]*=[ \t]*/, ""); sub(/[ \t]*(#.*)?$/, ""); gsub(/^["\047]|["\047]$/, ""); if ($0 != "" && !seen[$0]++) print }' "$@"
+}
+
+# running_datadir tells whether a server that was found works in this directory.
+running_datadir() {
+	u_real=$(cd -P "$1" 2>/dev/null && pwd -P)
+	case "$h_datadirs$nl" in
+	*"$nl${1%/}$nl"* | *"$nl${1%/}/$nl"*) return 0 ;;
+	esac
+	[ -n "$u_real" ] || return 1
+	case "$h_datadirs$nl" in *"$nl$u_real$nl"*) return 0 ;; esac
+	return 1
+}
+
+# looks_like_data tells whether a directory holds what a server leaves behind; one that cannot be read does.
+looks_like_data() {
+	[ -r "$1" ] && [ -x "$1" ] || return 0
+	for k_name in ibdata1 mysql.ibd ib_logfile0 '#innodb_redo' aria_log_control auto.cnf mysql xtrabackup_checkpoints; do
+		if [ -e "$1/$k_name" ]; then return 0; fi
+	done
+	return 1
+}
+
+# stopped_datadir DIR KIND reports data without a server. A lock on its files whose holder was not found means that
+# there is a server, which cannot be seen.
+stopped_datadir() {
+	case "$h_stopped$nl" in *"$nl$1$nl"*) return 0 ;; esac
+	h_stopped="$h_stopped$nl$1"
+	t_name=$(printf '%s' "$1" | awk -v hexes=1 '
+		BEGIN { for (i = 0; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%%%02X", i) }
+		{ out = ""; for (i = 1; i <= length($0); i++) { c = substr($0, i, 1); out = out (c ~ /[A-Za-z0-9_.\/:,=@+-]/ ? c : hex[c]) } printf "%s", out }')
+	new_instance stopped - "$2" "${t_name:--}"
+	for t_file in ibdata1 mysql.ibd aria_log_control; do
+		[ -e "$1/$t_file" ] || continue
+		t_inode=$(ls -id "$1/$t_file" 2>/dev/null)
+		t_inode=${t_inode#"${t_inode%%[0-9]*}"}
+		case "$h_locked" in
+		*",${t_inode%% *},"*)
+			blind data-locked "$t_name/$t_file is locked: a server that cannot be seen works on it" "ask the host itself, not a container on it"
+			return 0
+			;;
+		esac
+	done
+	worse stopped
+	if [ "$2" = data ]; then
+		reason declared-data "$t_name holds data (hosts.toml says so)" "--allow data"
+	else
+		reason data-directory "$t_name holds data, and no server runs on it" "--allow data, if it may be lost"
+	fi
+}
+
+# ---- probe: is there really nothing? ---------------------------------------------------------------------------
+
+# search_host earns the word clear: mounts, devices, containers, exports, and every file system, within 2 s.
+search_host() {
+	look_at_mounts
+	look_at_devices
+	look_at_runtimes
+	look_at_exports
+	search_files
+}
+
+# mounts_awk reads the mountinfo of our namespace (ours=1) or another one, and prints
+#   count N · mount MP ROOT DEV · covered MP · zfs · nsfs   for file systems that can hold data, each stretch once.
+# shellcheck disable=SC2016 # awk's
+mounts_awk='
+function hex2(s,   i, c, out) {
+	# mountinfo escapes blanks as \040: here %20
+	out = ""
+	while ((i = index(s, "\\")) > 0) { c = substr(s, i + 1, 3); out = out substr(s, 1, i - 1) sprintf("%%%02X", substr(c, 1, 1) * 64 + substr(c, 2, 1) * 8 + substr(c, 3, 1)); s = substr(s, i + 4) }
+	return out s
+}
+function under(a, b) { return a == b || a == "/" || substr(b, 1, length(a) + 1) == a "/" }
+BEGIN {
+	n = split("proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs pstore bpf mqueue hugetlbfs configfs fusectl binfmt_misc rpc_pipefs autofs efivarfs selinuxfs devtmpfs ramfs nsfs fuse.lxcfs fuse.gvfsd-fuse fuse.portal squashfs iso9660", w, " ")
+	for (i = 1; i <= n; i++) pseudo[w[i]] = 1
+}
+{
+	for (i = 7; i <= NF && $i != "-"; i++);
+	if (i > NF - 2) { print "odd"; exit }
+	id[NR] = $1; up[NR] = $2; dev[NR] = $3; root[NR] = $4; mp[NR] = $5; type[NR] = $(i + 1)
+}
+END {
+	print "count " NR
+	for (n = 1; n <= NR; n++) {
+		if (type[n] == "zfs") print "zfs"
+		if (type[n] == "nsfs" && root[n] ~ /^mnt:/) print "nsfs"
+		if (type[n] in pseudo) continue
+		if (type[n] == "overlay" && mp[n] != "/" && mp[n] ~ /^\/(var\/lib\/(docker|containers|containerd|kubelet|rancher|lxc|lxd|incus)|run\/(containerd|docker|containers))\//) { layers = 1; continue }
+		hidden = 0
+		for (m = 1; m <= NR; m++) {
+			if (m == n) continue
+			if (up[m] == up[n] && id[m] != id[n] && mp[m] != mp[n] && under(mp[m], mp[n])) hidden = 1
+			if (up[m] == id[n] && mp[m] == mp[n] && mp[n] != "/") hidden = 1
+		}
+		if (hidden) { cover[n] = 1; continue }
+		real[n] = 1
+	}
+	for (n in real) {
+		again = 0
+		for (m in real) if (m != n && dev[m] == dev[n] && under(root[m], root[n]) && (root[m] != root[n] || m + 0 < n + 0)) again = 1
+		if (!again) print "mount " hex2(mp[n]) " " hex2(root[n]) " " dev[n]
+		devs[dev[n]] = 1
+	}
+	for (n in cover) {
+		again = 0
+		for (m in real) if (dev[m] == dev[n] && under(root[m], root[n])) again = 1
+		if (!again) print "covered " hex2(mp[n])
+	}
+}'
+
+look_at_mounts() {
+	m_all=$(awk "$mounts_awk" /proc/self/mountinfo) || m_all=odd
+	m_ours='' m_other='' m_zfs=0 m_n=0
+	s_ifs=$IFS
+	IFS=$nl
+	for m_line in $m_all; do
+		case $m_line in
+		count\ *) m_n=${m_line#count } ;;
+		mount\ *) m_ours="$m_ours$nl${m_line#mount }" ;;
+		covered\ *) unclear covered-mount "the file system at ${m_line#covered } lies under another mount" "unmount what covers it, and look again" ;;
+		zfs) m_zfs=1 ;;
+		nsfs) unclear mount-namespace "a mount namespace is kept without a process: it was not searched" "see findmnt -t nsfs" ;;
+		*) blind mounts-unread "/proc/self/mountinfo cannot be read" "mount /proc" ;;
+		esac
+	done
+	IFS=$s_ifs
+	add looked mounts "$m_n"
+	[ "$m_n" -gt 0 ] || blind nothing-seen "no mounts at all could be seen" "see docs/checks.md: nothing-seen"
+	if [ -e /etc/fstab ]; then
+		m_missing=$(awk '
+			FNR == NR { for (i = 7; i <= NF && $i != "-"; i++); if ($(i + 1) != "autofs") at[$5] = 1; next }
+			/^[ \t]*(#|$)/ { next }
+			$3 ~ /^(swap|proc|sysfs|devpts|tmpfs|debugfs|cgroup|cgroup2|iso9660|udf|udf,iso9660|usbfs|efivarfs|securityfs|mqueue|hugetlbfs)$/ || $2 == "none" || $2 == "swap" { next }
+			{ mp = $2; if (mp != "/") sub(/\/+$/, "", mp); if (!(mp in at)) { gsub(/[^A-Za-z0-9_.\/-]/, "_", mp); print mp } }' \
+			/proc/self/mountinfo /etc/fstab) || blind fstab-unread "/etc/fstab cannot be read" "run as root"
+		for m_mp in $m_missing; do
+			unclear not-mounted "fstab names $m_mp, which is not mounted" "mount $m_mp, or take it out of /etc/fstab"
+		done
+	fi
+	# Mount namespaces of others: file systems that ours does not have, reached through a process in there.
+	for m_pid in $h_mnt; do
+		m_theirs=$(awk "$mounts_awk" "/proc/$m_pid/mountinfo" 2>/dev/null) || {
+			[ -d "/proc/$m_pid" ] && unclear mount-namespace "the mounts of process $m_pid cannot be read" "run as root with CAP_SYS_PTRACE"
+			continue
+		}
+		IFS=$nl
+		for m_line in $m_theirs; do
+			case $m_line in
+			mount\ *)
+				m_line=${m_line#mount }
+				case "$m_ours$nl" in
+				*" / ${m_line##* }$nl"* | *" ${m_line#* }$nl"*) ;; # searched through our own mounts
+				*) m_other="$m_other$nl/proc/$m_pid/root${m_line%% *}" ;;
+				esac
+				;;
+			covered\ *) unclear covered-mount "the file system at ${m_line#covered } (process $m_pid) lies under another mount" "see docs/checks.md: covered-mount" ;;
+			esac
+		done
+		IFS=$s_ifs
+	done
+}
+
+# look_at_devices: a block device with a signature that nothing uses may hold a data directory.
+look_at_devices() {
+	if ! [ -d /sys/block ] || ! ls /sys/block >/dev/null 2>&1; then
+		unclear devices-unread "/sys/block cannot be read" "mount /sys"
+		return 0
+	fi
+	v_n=0
+	for v_sys in /sys/block/* /sys/block/*/*; do
+		[ -e "$v_sys/dev" ] || continue
+		v_name=${v_sys##*/}
+		case $v_name in ram[0-9]* | zram* | fd[0-9]* | sr[0-9]*) continue ;; esac
+		v_n=$((v_n + 1))
+		read -r v_size <"$v_sys/size" || v_size=1
+		[ "$v_size" != 0 ] || continue
+		case $v_name in
+		drbd*) unclear drbd "the DRBD device $v_name is here" "see what it carries: drbdadm status" ;;
+		esac
+		read -r v_dev <"$v_sys/dev" || v_dev=''
+		device_in_use && continue
+		v_path=/dev/$(printf '%s' "$v_name" | tr '!' '/')
+		if ! command -v blkid >/dev/null 2>&1; then
+			unclear device-unread "the signature of $v_path cannot be read: no blkid" "install util-linux"
+		elif ! bounded 2 dd if="$v_path" of=/dev/null bs=4096 count=1 2>/dev/null; then
+			unclear device-unread "$v_path cannot be read" "see dmesg"
+		else
+			v_sig=$(bounded 2 blkid -p -o value -s TYPE -s PTTYPE "$v_path" 2>/dev/null)
+			case $?:$v_sig in
+			2:) ;;
+			*) unclear device-not-mounted "$v_path holds $(clean "${v_sig:-something}") and is not in use" "mount it and look again, or wipe it: wipefs $v_path" ;;
+			esac
+		fi
+	done
+	add looked devices "$v_n"
+	if [ "$m_zfs" = 1 ]; then
+		v_zfs=$(bounded 2 zfs list -H -o mounted,name -t filesystem,volume 2>/dev/null) || v_zfs="no zfs"
+		case "$nl$v_zfs" in *"${nl}no"* | *"$nl-"*) unclear not-mounted "a ZFS data set is not mounted" "zfs mount -a, and look again" ;; esac
+	fi
+}
+
+# device_in_use: mounted, swap, or part of something that is looked at itself.
+device_in_use() {
+	for v_part in "$v_sys/$v_name"*; do if [ -e "$v_part/dev" ]; then return 0; fi; done
+	for v_part in "$v_sys"/holders/*; do if [ -e "$v_part" ]; then return 0; fi; done
+	[ -n "$v_dev" ] || return 1
+	awk -v dev="$v_dev" -v path="/dev/$v_name" '
+		FILENAME ~ /swaps$/ { if ($1 == path) hit = 1; next }
+		{ for (i = 7; i <= NF && $i != "-"; i++); if ($3 == dev || $(i + 2) == path) hit = 1 }
+		END { exit !hit }' /proc/self/mountinfo /proc/swaps 2>/dev/null
+}
+
+# look_at_runtimes asks container runtimes whether they keep containers; a runtime that cannot be asked may.
+look_at_runtimes() {
+	for c_name in ${h_runtime:-}; do
+		case $c_name in
+		dockerd) c_list=$(bounded 2 docker ps -aq 2>/dev/null) || c_list=error ;;
+		containerd) case "${h_runtime:-}" in *dockerd*) continue ;; esac; c_list=$(bounded 2 ctr -n k8s.io containers ls -q 2>/dev/null) || c_list=error ;;
+		podman | conmon) c_list=$(bounded 2 podman ps -aq 2>/dev/null) || c_list=error ;;
+		*) c_list=error ;;
+		esac
+		case $c_list in
+		'') ;;
+		error) unclear container-runtime "$c_name runs and cannot be asked for its containers" "install its client, or stop it" ;;
+		*) unclear container-runtime "$c_name keeps containers, whose volumes were not looked at" "remove them, or look inside" ;;
+		esac
+	done
+}
+
+look_at_exports() {
+	if [ -s /etc/exports ] && grep -q '^[[:space:]]*[^#[:space:]]' /etc/exports 2>/dev/null; then
+		unclear exports "/etc/exports shares directories with other hosts" "see exportfs -v; stop sharing first"
+	fi
+	for x_dir in /sys/kernel/config/target/iscsi/*; do
+		if [ -d "$x_dir" ]; then unclear exports "an iSCSI target exports devices from here" "see targetcli ls; stop sharing first"; break; fi
+	done
+}
+
+# search_files looks for data on every file system at once, in a mount namespace of its own where each is bound
+# once more, so that what other mounts cover is seen as well. Nothing of that outlives it.
+search_files() {
+	f_cover=''
+	for f_try in /media /srv /mnt /opt /home /tmp; do
+		[ -d "$f_try" ] || continue
+		case "$m_ours$nl" in *"$nl$f_try "* | *"$nl$f_try/"*) continue ;; esac
+		f_cover=$f_try
+		break
+	done
+	set --
+	s_ifs=$IFS
+	IFS=$nl
+	for f_line in $m_ours; do
+		f_mp=$(pct "${f_line%% *}")
+		if [ -d "$f_mp" ]; then set -- "$@" "$f_mp"; fi
+	done
+	set -- "$@" --
+	for f_line in $m_other; do
+		f_mp=$(pct "$f_line")
+		if [ -d "$f_mp" ]; then set -- "$@" "$f_mp"; fi
+	done
+	IFS=$s_ifs
+	# shellcheck disable=SC2016,SC2086 # the inner shell's; roots is a list of our own making
+	f_out=$({ bounded 2 unshare -m --propagation private /bin/sh -c '
+			cover=$1; shift; n=0; roots=
+			mount -n -t tmpfs -o size=64k none "$cover" || exit 9
+			while [ "$1" != -- ]; do
+				n=$((n + 1)); mkdir "$cover/$n" && mount -n --bind "$1" "$cover/$n" || exit 9
+				echo "root $cover/$n $1"; roots="$roots $cover/$n"; shift
+			done
+			shift
+			exec find $roots "$@" -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
+				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" \) -print
+			' sh "${f_cover:-/nonexistent}" "$@" 2>&1; echo "status $?"; } | awk '
+		/^status [0-9]+$/ { status = $2; next }
+		/^root \// { r = $2; sub(/^root [^ ]+ /, ""); at[r] = ($0 == "/") ? "" : $0; next }
+		/No such file or directory$/ { next }
+		!/^\// { if (n++ < 2) { gsub(/[^A-Za-z0-9_.\/ -]/, "_"); print "said " substr($0, 1, 120) }; next }
+		{
+			if ($0 ~ /\/decoy\.[0-9]+\/ibdata1$/) { print "decoy"; next }
+			dir = $0; name = dir; sub(/.*\//, "", name); sub(/\/[^\/]*$/, "", dir)
+			if (name ~ /\.ibd$/ && name != "mysql.ibd") sub(/\/[^\/]*$/, "", dir)
+			for (r in at) if (index(dir "/", r "/") == 1) { dir = at[r] substr(dir, length(r) + 1); break }
+			if (!(dir in seen) && count++ < 20) { seen[dir] = 1; print "dir " dir }
+		}
+		END { print "status " status + 0 }')
+	f_decoy=0 f_status=255
+	IFS=$nl
+	for f_line in $f_out; do
+		IFS=$s_ifs
+		case $f_line in
+		decoy) f_decoy=1 ;;
+		dir\ *) running_datadir "${f_line#dir }" || stopped_datadir "${f_line#dir }" mysql ;;
+		said\ *) unclear search-incomplete "the search of the file systems complained: ${f_line#said }" "see docs/checks.md: search-incomplete" ;;
+		status\ *) f_status=${f_line#status } ;;
+		esac
+		IFS=$nl
+	done
+	IFS=$s_ifs
+	case $f_status in
+	0 | 1) ;;
+	124 | 137 | 143) unclear search-bound "the search of the file systems did not end within 2 s" "name the places that hold data as [[data]] in hosts.toml; --allow member does not help here" ;;
+	*) unclear search-incomplete "the file systems could not be searched (status $f_status)" "install util-linux (unshare, mount) and findutils" ;;
+	esac
+	if [ "$f_status" -le 1 ] && [ "$f_decoy" = 0 ] && [ -n "$h_decoy" ]; then
+		blind control-unseen "the search of the file systems did not find its own decoy" "see docs/checks.md: control-unseen"
+	fi
+}
+
+# next_boot: a reboot is only that when the next boot does not reinstall. What cannot be ruled out counts.
+next_boot() {
+	n_bad=''
+	if [ -r /sys/kernel/kexec_loaded ]; then
+		read -r n_kexec </sys/kernel/kexec_loaded || n_kexec=1
+		[ "$n_kexec" = 0 ] || n_bad="$n_bad a kernel is loaded for kexec;"
+	else
+		n_bad="$n_bad it cannot be seen whether a kernel is loaded for kexec;"
+	fi
+	for n_env in /boot/grub/grubenv /boot/grub2/grubenv; do
+		if [ -e "$n_env" ] && { ! [ -r "$n_env" ] || grep -q '^next_entry=.' "$n_env"; }; then n_bad="$n_bad grub has a next_entry;"; fi
+	done
+	if [ -d /sys/firmware/efi/efivars ]; then
+		for n_var in /sys/firmware/efi/efivars/BootNext-*; do if [ -e "$n_var" ]; then n_bad="$n_bad BootNext is set;"; fi; done
+		n_first=$(od -An -tx1 -j4 -N2 /sys/firmware/efi/efivars/BootOrder-* 2>/dev/null | awk '{ print toupper($2 $1); exit }')
+		n_label=''
+		[ -z "$n_first" ] || n_label=$(tr -d '\000' <"$(echo /sys/firmware/efi/efivars/Boot"$n_first"-*)" 2>/dev/null)
+		case $n_label in
+		'') n_bad="$n_bad the boot order cannot be read;" ;;
+		*PXE* | *[Nn]etwork* | *[Ii][Pp][Vv][46]* | *HTTP*) n_bad="$n_bad the network comes first in the boot order;" ;;
+		esac
+	else
+		n_bad="$n_bad there is no EFI, so the boot order cannot be read;"
+	fi
+	s_ifs=$IFS
+	IFS=$nl
+	for n_dir in ${h_datadirs:-}; do
+		[ -n "$n_dir" ] || continue
+		case "$(awk -v dir="$n_dir" '{ for (i = 7; i <= NF && $i != "-"; i++); if (index(dir "/", $5 == "/" ? "/" : $5 "/") == 1 && length($5) >= best) { best = length($5); type = $(i + 1) } } END { print type }' /proc/self/mountinfo)" in
+		tmpfs | ramfs) n_bad="$n_bad the data directory lies in memory;" ;;
+		esac
+	done
+	IFS=$s_ifs
+	if [ -n "$n_bad" ]; then
+		q_class=destructive
+		reason next-boot "the next boot may reinstall or lose data:$n_bad this counts as destructive" "mend that, or --allow data where the state lets it"
+	fi
+}
+
+# ---- verdict: class by state -----------------------------------------------------------------------------------
+
+allowed() { case ",$q_allow," in *",$1,"*) return 0 ;; esac; return 1; }
+
+# need refuses unless each allowance named is given.
+need() {
+	for n_word in "$@"; do
+		if ! allowed "$n_word"; then
+			h_verdict=refuse
+			reason "needs-$n_word" "a $q_class command on a host that is $h_state takes --allow $n_word" "--allow $n_word, if that is what you want"
+		fi
+	done
+}
+
+# decide is the table of docs/design.md, "Classes". internal/policy holds the same one; a test compares them.
+decide() {
+	h_verdict=run
+	add state "$h_state"
+	[ "$h_serving" = 0 ] || add fact serving 1
+	for d_busy in $h_busy; do add fact busy "$d_busy"; done
+	case $q_class in
+	read-only) ;;
+	routine)
+		if [ "$h_state" = unknown ] && [ "$q_onunknown" != 1 ]; then refuse_state "what cannot be seen counts as live"; fi
+		;;
+	disruptive | destructive)
+		case $h_state in
+		clear | stopped)
+			if [ "$q_member" = 1 ]; then need member; fi
+			[ "$h_state$q_class" != stoppeddestructive ] || need data
+			;;
+		idle) [ "$q_class" = disruptive ] || need data ;;
+		replica)
+			need replica
+			[ "$q_class" = disruptive ] || need data
+			[ "$h_serving" = 0 ] || need serving
+			;;
+		proxy)
+			need proxy
+			[ "$q_class" = disruptive ] || need data
+			;;
+		primary) refuse_state "no allowance lets a $q_class command through on a live primary" ;;
+		*) refuse_state "what cannot be seen counts as live" ;;
+		esac
+		if [ -n "$h_busy" ]; then
+			h_verdict=refuse
+			reason busy "the host is busy:$h_busy" "wait until it has ended"
+		fi
+		;;
+	*)
+		h_verdict=refuse
+		reason class-unknown "class $(clean "$q_class") is not understood" "use the client that this script came with"
+		;;
+	esac
+	if [ "$q_mode" = check ]; then lock_seen; fi
+	add verdict "$h_verdict"
+}
+
+refuse_state() {
+	h_verdict=refuse
+	reason "state-$h_state" "the host is $h_state: $1" "see the other reasons"
+}
+
+# replace_verdict changes what decide has said, in the report too.
+replace_verdict() {
+	h_report="${h_report%"verdict$tab"*}verdict$tab$1${h_report##*"verdict$tab$h_verdict"}"
+	h_verdict=$1
+}
+
+# ---- lock, spool, end ------------------------------------------------------------------------------------------
+
+lock_dirs='/var/lib/interlock /run/interlock'
+
+# lock_seen reports a lock that somebody holds; a disruptive command that ended in a new boot has closed its own.
+lock_seen() {
+	h_held=''
+	for k_dir in $lock_dirs; do
+		[ -e "$k_dir/lock" ] || continue
+		k_id=- k_owner=- k_class=- k_boot=- k_since=-
+		read -r k_id k_owner k_class k_boot k_since _ <"$k_dir/lock" 2>/dev/null || :
+		if [ "$k_class" = disruptive ] && [ "$k_boot" != "$h_boot" ] && [ "$h_boot" != - ]; then
+			rm -f "$k_dir/lock"
+			add fact lock_closed "$k_id"
+			continue
+		fi
+		h_held=$k_id
+		reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
+			"wait for it to end; if its owner is gone: interlock locks break $q_host ${k_id:-ID} --reason TEXT"
+	done
+}
+
+# take_lock makes the lock and the spool; without a place for them nothing runs. Read-only and routine take none.
+take_lock() {
+	case $q_class in read-only | routine) return 0 ;; esac
+	lock_seen
+	if [ -n "$h_held" ]; then
+		replace_verdict locked
+		return 0
+	fi
+	h_id=$(printf %s "$q_nonce" | cut -c 1-12)
+	if [ -z "$h_dir" ]; then
+		replace_verdict refuse
+		reason no-lock "no lock can be taken: neither /var/lib/interlock nor /run/interlock can be written" "make room on /var or /run: df -h, df -i"
+		return 0
+	fi
+	# One write, after the exclusive creation: a lock without content still locks.
+	if ! (set -C; : >"$h_dir/lock") 2>/dev/null; then
+		lock_seen
+		replace_verdict locked
+		[ -n "$h_held" ] || reason locked "locked by someone who came first" "look again: interlock locks list $q_host"
+		return 0
+	fi
+	k_now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	h_spool=$h_dir/spool/$h_id
+	if ! printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_dir/lock" 2>/dev/null ||
+		! read -r k_id _ <"$h_dir/lock" || [ "$k_id" != "$h_id" ] ||
+		! make_spool; then
+		rm -f "$h_dir/lock"
+		replace_verdict refuse
+		reason no-lock "the lock in $h_dir cannot be written" "make room: df -h $h_dir, df -i $h_dir"
+		return 0
+	fi
+	h_lock=$h_dir/lock
+	add lock "$h_id"
+	add spool "$h_spool"
+}
+
+# make_spool makes the files that the command's output goes to; they belong to the session's user.
+make_spool() {
+	{ [ -d "$h_dir/spool" ] || mkdir -m 711 "$h_dir/spool"; } && mkdir -m 711 "$h_spool" || return 1
+	: >"$h_spool/out" && : >"$h_spool/err" || return 1
+	printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_spool/meta" || return 1
+	[ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID" "$h_spool/out" "$h_spool/err"
+}
+
+# look_again repeats the scan of processes and listeners under the lock; what differs in servers is a surprise.
+look_again() {
+	c_then=$(servers_of "$h_scan")
+	scan_processes
+	c_after=$(servers_of "$h_scan")
+	if [ "$c_after" != "$c_then" ]; then
+		[ -z "$h_lock" ] || rm -f "$h_lock"
+		h_lock=''
+		replace_verdict refuse
+		reason changed-meanwhile "servers started or ended while the host was being looked at" "run it again"
+	fi
+}
+
+# servers_of prints what of a scan must stay as it is, sorted.
+servers_of() {
+	printf '%s\n' "$1" | awk '
+		$1 == "server" { print $2, $3 }
+		$1 == "other" && $2 != "runtime" { print $2, $3, $4 }
+		$1 == "done"' | sort
+}
+
+# follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
+# closing without a word means that the parent is gone: the command may still run, so the lock stays.
+follow_command() {
+	[ "$h_verdict" = run ] || exit 0
+	log_decision
+	f_run=0
+	while IFS=' ' read -r f_word f_value; do
+		case $f_word in
+		started)
+			f_run=1
+			started_at "$f_value" && [ -n "$h_lock" ] &&
+				printf '%s %s %s\n' "$f_value" "$t_start" "$t_pgrp" >"$h_spool/process"
+			;;
+		ended)
+			[ -z "$h_lock" ] || {
+				printf '%s %s\n' "$f_value" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
+				rm -f "$h_lock"
+			}
+			log_end "$f_value"
+			exec >&- 2>&-
+			sweep_spool
+			exit 0
+			;;
+		*) break ;;
+		esac
+	done
+	if [ "$f_run" = 0 ] && [ -n "$h_lock" ]; then
+		rm -f "$h_lock"
+		rm -rf "$h_spool"
+	fi
+	exit 0
+}
+
+log_decision() {
+	command -v logger >/dev/null 2>&1 || return 0
+	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"allowed\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"class\":\"$q_class\",\"state\":\"$h_state\",\"allow\":\"$q_allow\",\"command64\":\"$q_cmd64\"}" 2>/dev/null
+	return 0
+}
+
+log_end() {
+	command -v logger >/dev/null 2>&1 || return 0
+	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"ended\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"status\":\"$1\"}" 2>/dev/null
+	return 0
+}
+
+# sweep_spool keeps the outputs of the last 20 commands.
+sweep_spool() {
+	# shellcheck disable=SC2012 # the names are our own: hexadecimal
+	ls -1t "$h_dir/spool" 2>/dev/null | awk 'NR > 20' | while read -r w_id; do
+		case $w_id in *[!0-9a-f]* | '') ;; *) rm -rf "${h_dir:?}/spool/$w_id" ;; esac
+	done
+}
+
+show_logs() {
+	if [ -z "$q_id" ]; then
+		for l_dir in $lock_dirs; do
+			for l_spool in "$l_dir"/spool/*; do
+				[ -r "$l_spool/meta" ] || continue
+				l_end=-
+				[ ! -r "$l_spool/end" ] || read -r l_end <"$l_spool/end"
+				read -r l_meta <"$l_spool/meta"
+				printf '%s %s\n' "$l_meta" "$l_end"
+			done
+		done
+		return 0
+	fi
+	for l_dir in $lock_dirs; do
+		if [ -d "$l_dir/spool/$q_id" ]; then
+			cat "$l_dir/spool/$q_id/out"
+			cat "$l_dir/spool/$q_id/err" >&2
+			return 0
+		fi
+	done
+	die 1 "no output is kept under id $q_id"
+}
+
+# show_locks lists the locks, or breaks that of q_id. q_owner says who broke it, in the host's log.
+show_locks() {
+	l_broken=0
+	for l_dir in $lock_dirs; do
+		[ -e "$l_dir/lock" ] || continue
+		l_line=''
+		read -r l_line <"$l_dir/lock"
+		if [ -z "$q_id" ]; then
+			l_alive=-
+			if [ -r "$l_dir/spool/${l_line%% *}/process" ]; then
+				read -r l_pid l_start _ <"$l_dir/spool/${l_line%% *}/process"
+				if started_at "$l_pid" && [ "$t_start" = "$l_start" ]; then l_alive=running; else l_alive=gone; fi
+			fi
+			printf '%s %s\n' "${l_line:--}" "$l_alive"
+		elif [ "${l_line%% *}" = "$q_id" ] || { [ -z "$l_line" ] && [ "$q_id" = 0 ]; }; then
+			rm -f "$l_dir/lock" || die 1 "break the lock: $l_dir/lock cannot be removed"
+			l_broken=1
+			command -v logger >/dev/null 2>&1 &&
+				bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"lock-broken\",\"id\":\"$q_id\",\"owner\":\"$q_owner\"}" 2>/dev/null
+		fi
+	done
+	[ -z "$q_id" ] || [ "$l_broken" = 1 ] || die 1 "there is no lock with id $q_id"
+}
+
+# signal_command sends a signal to the process group of a recorded command, if that is still the same process.
+signal_command() {
+	case $q_signal in INT | TERM | HUP | KILL) ;; *) die 64 "signal: want INT, TERM, HUP or KILL" ;; esac
+	for l_dir in $lock_dirs; do
+		[ -r "$l_dir/spool/$q_id/process" ] || continue
+		read -r l_pid l_start l_pgrp <"$l_dir/spool/$q_id/process"
+		if ! started_at "$l_pid" || [ "$t_start" != "$l_start" ] || [ "$t_pgrp" != "$l_pgrp" ]; then
+			die 1 "the command with id $q_id has ended"
+		fi
+		kill -s "$q_signal" -- "-$l_pgrp" || die 1 "signal the process group $l_pgrp: not possible"
+		return 0
+	done
+	die 1 "no running command with id $q_id"
+}
+
+# ---- ways in ---------------------------------------------------------------------------------------------------
+
+main() {
+	parse_request "$@"
+	if [ -n "$q_helper" ]; then
+		helper_main
+	elif [ -n "$q_script" ]; then
+		session
+	else
+		# By hand, on the host.
+		q_nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+		[ "$q_mode" = check ] || die 64 "by hand, only the check runs: sh check.sh"
+		helper_main
+	fi
+}
+
+main "$@"
+exit $?
