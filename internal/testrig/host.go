@@ -328,11 +328,16 @@ func (h *Host) Command(ctx context.Context, argv ...string) (*exec.Cmd, error) {
 	if init.pid == 0 {
 		return nil, fmt.Errorf("run on %s: %w", h.Name, errOff)
 	}
+	return enter(ctx, init, argv...), nil
+}
+
+// enter prepares a program to be run in all namespaces of a host's init.
+func enter(ctx context.Context, init process, argv ...string) *exec.Cmd {
 	args := []string{
 		"--target", fmt.Sprint(init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
 	}
-	return exec.CommandContext(ctx, "nsenter", append(args, argv...)...), nil
+	return exec.CommandContext(ctx, "nsenter", append(args, argv...)...)
 }
 
 // Path is where the machine sees a path of the running host. A symbolic link with an absolute target on the

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +34,7 @@ type Rig struct {
 	mu    sync.Mutex
 	hosts []*Host // in the order of their addresses
 	next  int     // address of the next host
+	ends  []func() error
 
 	namesMu sync.Mutex // held while names are written to all hosts
 }
@@ -99,10 +99,14 @@ func (r *Rig) prepare(ctx context.Context) error {
 // Close ends every host and removes all that the rig made. Only the first call does something.
 func (r *Rig) Close() error {
 	r.mu.Lock()
-	hosts := r.hosts
-	r.hosts, r.next = nil, lastHost+1 // none can be added
+	hosts, ends := r.hosts, r.ends
+	r.hosts, r.ends, r.next = nil, nil, lastHost+1 // none can be added
 	r.mu.Unlock()
 	var group errgroup.Group
+	for _, end := range ends {
+		// What a client said about its last moments is no error of the rig's.
+		group.Go(func() error { _ = end(); return nil })
+	}
 	for _, h := range hosts {
 		group.Go(h.halt)
 	}
@@ -111,6 +115,13 @@ func (r *Rig) Close() error {
 		err = errors.Join(err, fmt.Errorf("close rig %q: %w", r.Name, demolishErr))
 	}
 	return err
+}
+
+// atClose has something that is no part of a host ended with the rig.
+func (r *Rig) atClose(end func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends = append(r.ends, end)
 }
 
 // Host is the host of that name, or nil.
@@ -183,33 +194,4 @@ func (r *Rig) spreadNames() error {
 		}
 	}
 	return r.writeSSHFiles(hosts)
-}
-
-// Read returns the facts of running rigs for people: a line per rig with its name, owner and hosts.
-func Read() ([]string, error) {
-	dirs, err := filepath.Glob(filepath.Join(stateRoot, "*", "owner"))
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, file := range dirs {
-		dir := filepath.Dir(file)
-		owner, err := readProcess(file)
-		if err != nil {
-			return nil, err
-		}
-		state := fmt.Sprintf("owner %d", owner.pid)
-		if !owner.alive() {
-			state = "owner is dead"
-		}
-		hosts, err := filepath.Glob(filepath.Join(dir, "hosts", "*"))
-		if err != nil {
-			return nil, err
-		}
-		for i := range hosts {
-			hosts[i] = filepath.Base(hosts[i])
-		}
-		lines = append(lines, fmt.Sprintf("%s: %s; %s", filepath.Base(dir), state, strings.Join(hosts, " ")))
-	}
-	return lines, nil
 }

@@ -12,6 +12,18 @@ $SIG{USR2} = $SIG{INT} = sub { $then = $power_off };
 $SIG{CHLD} = sub { };
 $SIG{HUP}  = 'IGNORE';
 
+# Process 2 of a real host is kthreadd, and that is how one tells a host from a container. This container is to
+# pass for a host, so it has one too.
+if (open my $last, '>', '/proc/sys/kernel/ns_last_pid') {
+    print $last 1;
+    close $last or die "ns_last_pid: $!";
+    my $kthreadd = fork // die "fork: $!";
+    if ($kthreadd == 0) {
+        $0 = 'kthreadd';
+        $SIG{TERM} = $SIG{INT} = $SIG{USR2} = $SIG{HUP} = 'DEFAULT';
+        select undef, undef, undef, 3600 while 1;
+    }
+}
 my $sshd = fork // die "fork: $!";
 if ($sshd == 0) {
     $SIG{HUP} = 'DEFAULT';
