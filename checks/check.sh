@@ -294,7 +294,7 @@ descendants() {
 
 # started_at sets t_state, t_pgrp and t_start of process $1; fails when it is gone. No process is started.
 started_at() {
-	read -r t_line <"/proc/$1/stat" 2>/dev/null || return 1
+	read -r t_line 2>/dev/null <"/proc/$1/stat" || return 1
 	t_line=${t_line##*) }
 	# shellcheck disable=SC2086 # split on purpose: 20 numbers
 	set -- $t_line
@@ -351,7 +351,8 @@ helper_main() {
 	umask 077
 	LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	export LC_ALL PATH
-	unset IFS MYSQL_PWD MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_TEST_LOGIN_FILE CDPATH ENV BASH_ENV
+	IFS=" $tab$nl"
+	unset MYSQL_PWD MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_TEST_LOGIN_FILE CDPATH ENV BASH_ENV
 	case $q_mode in
 	check)
 		inspect_and_print
@@ -384,7 +385,7 @@ print_report() {
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_servers='' h_root=0
-	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_dir=''
+	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	[ "$(id -u)" = 0 ] && h_root=1
 	watch_over "$h_pid"
@@ -439,7 +440,7 @@ host_facts() {
 	add fact hostname "$(printf %s "$h_name" | tr -cd 'A-Za-z0-9._-')"
 	add fact uptime_seconds "$h_uptime"
 	# Process 2 is kthreadd on the host itself, and anything else in a child process namespace.
-	read -r h_kthreadd </proc/2/stat 2>/dev/null || h_kthreadd=''
+	read -r h_kthreadd 2>/dev/null </proc/2/stat || h_kthreadd=''
 	case $h_kthreadd in
 	"2 (kthreadd) "*) ;;
 	*) blind child-pid-namespace "this is a child process namespace: the processes of the host cannot be seen" \
@@ -452,7 +453,7 @@ host_facts() {
 
 # state_dir chooses where locks, evidence and spooled output live: h_dir, empty when nothing can be written.
 state_dir() {
-	h_dir=''
+	h_dir='' h_stopped='' h_runtime='' h_missing=0
 	[ "$h_root" = 1 ] || return 0
 	for h_try in /var/lib/interlock /run/interlock; do
 		[ -d "$h_try" ] || mkdir -m 711 "$h_try" 2>/dev/null
@@ -480,8 +481,9 @@ start_decoy() {
 		# The child keeps the lock and the listener, and ends by itself when nobody ends it.
 		# shellcheck disable=SC2016 # perl's variables
 		h_perl='
-			$pid = open(P, "-|"); defined $pid or exit 1;
-			if ($pid) { $l = <P>; print "$pid $l" if $l; exit 0 }
+			pipe(R, W) and defined($pid = fork) or exit 1;
+			if ($pid) { close W; $l = <R> or exit 1; print "$pid $l"; exit 0 }
+			close R; open(STDOUT, ">&", W); close W;
 			$SIG{HUP} = $SIG{INT} = "IGNORE";
 			open(F, "+>", $ARGV[0]) or exit 1; flock(F, 6) or exit 1;
 			$port = 0;
@@ -1715,7 +1717,7 @@ lock_seen() {
 	for k_dir in $lock_dirs; do
 		[ -e "$k_dir/lock" ] || continue
 		k_id=- k_owner=- k_class=- k_boot=- k_since=-
-		read -r k_id k_owner k_class k_boot k_since _ <"$k_dir/lock" 2>/dev/null || :
+		read -r k_id k_owner k_class k_boot k_since _ 2>/dev/null <"$k_dir/lock" || :
 		if [ "$k_class" = disruptive ] && [ "$k_boot" != "$h_boot" ] && [ "$h_boot" != - ]; then
 			rm -f "$k_dir/lock"
 			add fact lock_closed "$k_id"
