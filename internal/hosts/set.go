@@ -238,7 +238,7 @@ func (e *expander) file(path string) ([]string, *fault) {
 	if info, err := os.Stat(full); err == nil && info.Size() > maxSetFileBytes {
 		return nil, newFault(0, fmt.Sprintf("file %q has %d bytes", path, info.Size()), fmt.Sprintf("at most %d are read", maxSetFileBytes))
 	}
-	text, err := os.ReadFile(full) //nolint:gosec // the user names the file
+	text, err := os.ReadFile(full)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {

@@ -46,9 +46,9 @@ func GroupOutputs(w io.Writer, outputs []Output, fold func(hosts []string) strin
 		if s.Terminal {
 			text = visible(strings.ReplaceAll(text, "\r\n", "\n"), "\n\t")
 		}
-		out.WriteString(text) //nolint:errcheck // Flush gives it
+		out.WriteString(text)
 		if text != "" && !strings.HasSuffix(text, "\n") {
-			out.WriteByte('\n') //nolint:errcheck // Flush gives it
+			out.WriteByte('\n')
 		}
 	}
 	return out.Flush()

@@ -60,7 +60,7 @@ func (p *Progress) Println(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintln(p.w, line) //nolint:errcheck // nobody is left to tell when stderr is gone
+	fmt.Fprintln(p.w, line)
 	if p.terminal && p.line != "" {
 		p.draw()
 	}
@@ -88,20 +88,20 @@ func (p *Progress) drawIfDue() {
 func (p *Progress) draw() {
 	p.last = p.now()
 	if !p.terminal {
-		fmt.Fprintln(p.w, p.line) //nolint:errcheck // as above
+		fmt.Fprintln(p.w, p.line)
 		return
 	}
 	line := p.line
 	if p.width > 1 {
 		line = cut(line, p.width-1) // the last column makes some terminals wrap
 	}
-	fmt.Fprint(p.w, "\r"+line+"\x1b[K") //nolint:errcheck // as above
+	fmt.Fprint(p.w, "\r"+line+"\x1b[K")
 	p.drawn = p.line
 }
 
 func (p *Progress) clear() {
 	if p.terminal && p.drawn != "" {
-		fmt.Fprint(p.w, "\r\x1b[K") //nolint:errcheck // as above
+		fmt.Fprint(p.w, "\r\x1b[K")
 		p.drawn = ""
 	}
 }

@@ -1,0 +1,52 @@
+# demo   a fleet of real hosts on this machine, and the refusals that interlock is for
+# test   what is missing, the rig's hosts and servers, and every test (root: the hosts are namespaces)
+# check  format, vet, golangci-lint, shellcheck, the race detector
+# bench  measured comparisons; prints the table of the README
+
+GO ?= go
+# A go that is older than go.mod asks for fetches the right one; go.mod's checksums hold for it, too.
+export GOTOOLCHAIN ?= auto
+
+GOLANGCI_LINT_VERSION := v2.15.0
+# The version is in the name: another one is built when it is not there.
+GOLANGCI_LINT := .cache/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# Where goroutines share state.
+RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/...
+
+SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.cache/*' -not -path '*/testdata/*')
+
+.PHONY: build demo test check bench prepare packages
+
+build:
+	$(GO) build -trimpath -o interlock .
+
+demo: prepare
+	./internal/testrig/demo.sh
+
+test: prepare
+	$(GO) test -timeout 15m ./...
+
+check: packages $(GOLANGCI_LINT)
+	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "gofmt -w these:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	if [ -f bench/go.mod ]; then cd bench && $(GO) vet ./...; fi
+	$(GOLANGCI_LINT) run
+	shellcheck $(SHELL_FILES)
+	$(GO) test -race -short -timeout 8m $(RACE_PACKAGES)
+
+bench: prepare
+	cd bench && $(GO) run .
+
+# The trees and data directories of the rig's hosts, built once into /var/cache/interlock-rig.
+prepare: packages
+	$(GO) run ./internal/testrig/rig prepare
+
+packages:
+	@.ci/packages
+
+$(GOLANGCI_LINT):
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION): some minutes, once"
+	mkdir -p $(@D)
+	GOBIN=$(CURDIR)/$(@D)/building $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(@D)/building/golangci-lint $@ && rmdir $(@D)/building
