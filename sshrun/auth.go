@@ -54,7 +54,11 @@ func (r *keyRing) fill(c *Client, s *settings) {
 	}
 	var files []identity
 	for _, path := range s.identityFiles {
-		files = append(files, r.fromFile(c.keys.file(path), agentKeys)...)
+		found := r.fromFile(c.keys.file(path), agentKeys)
+		if len(s.certificateFiles) > 0 { // then ssh leaves KEY-cert.pub alone
+			found = found[:min(1, len(found))]
+		}
+		files = append(files, found...)
 	}
 	for _, path := range s.certificateFiles {
 		if id, ok := r.certificate(path, files, agentKeys); ok {

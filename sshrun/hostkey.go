@@ -297,8 +297,11 @@ func (h *hostKeyStore) accept(addr string, key ssh.PublicKey) bool {
 	return true
 }
 
-// describeKey is a key as ssh shows it: ED25519 SHA256:….
+// describeKey is a key as ssh shows it: ED25519 SHA256:…; a certificate goes by the key in it.
 func describeKey(key ssh.PublicKey) string {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return keyTypeName(cert.Key) + "-CERT " + ssh.FingerprintSHA256(cert.Key)
+	}
 	return keyTypeName(key) + " " + ssh.FingerprintSHA256(key)
 }
 
