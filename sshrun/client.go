@@ -108,7 +108,7 @@ func (c *Client) Dial(ctx context.Context, t Target) (*Conn, error) {
 	if err != nil {
 		return nil, &HostError{Host: t.Name, Stage: StageResolve, Err: err}
 	}
-	n, err := c.dial(ctx, s, 0)
+	n, err := c.dial(ctx, s, nil)
 	if err != nil {
 		return nil, err
 	}

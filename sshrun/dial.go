@@ -23,8 +23,8 @@ const (
 	lastRetry  = time.Second
 )
 
-// dial connects, checks, authenticates. depth counts jump hosts, so that a ring of them ends.
-func (c *Client) dial(ctx context.Context, s *settings, depth int) (*nativeConn, error) {
+// dial connects, checks, authenticates. behind are the jump hosts that wait for s, so that a ring of them ends.
+func (c *Client) dial(ctx context.Context, s *settings, behind []string) (*nativeConn, error) {
 	limit := c.connectTimeout(s)
 	ctx, stop := withBudget(ctx, limit, &c.prompt.clock)
 	defer stop()
@@ -33,7 +33,7 @@ func (c *Client) dial(ctx context.Context, s *settings, depth int) (*nativeConn,
 		return nil, &HostError{Host: s.name, Stage: StageHostKey, Err: err}
 	}
 	for try := 0; ; try++ {
-		n, err := c.try(ctx, s, check, depth)
+		n, err := c.try(ctx, s, check, behind)
 		var host *HostError
 		if err == nil || !errors.As(err, &host) {
 			return n, err
@@ -76,14 +76,17 @@ func (c *Client) keepAlive(s *settings) time.Duration {
 }
 
 // earlyCloseError: the host took the connection and closed it before it said SSH-.
-type earlyCloseError struct{ tries int }
+type earlyCloseError struct {
+	tries int
+	err   error
+}
 
 func (e *earlyCloseError) Error() string {
-	return fmt.Sprintf("connection closed before the SSH banner, %d times: too many connections at once (MaxStartups), or not an SSH server", e.tries)
+	return fmt.Sprintf("closed before the SSH banner, %d times: too many connections at once (MaxStartups), or not an SSH server: %v", e.tries, e.err)
 }
 
 // try is one connection.
-func (c *Client) try(ctx context.Context, s *settings, check *hostCheck, depth int) (*nativeConn, error) {
+func (c *Client) try(ctx context.Context, s *settings, check *hostCheck, behind []string) (*nativeConn, error) {
 	cfg, err := c.clientConfig(s)
 	if err == nil {
 		cfg.HostKeyAlgorithms, err = check.algorithms()
@@ -91,7 +94,7 @@ func (c *Client) try(ctx context.Context, s *settings, check *hostCheck, depth i
 	if err != nil {
 		return nil, &HostError{Host: s.name, Stage: StageResolve, Err: err, Remedy: useOpenSSH}
 	}
-	raw, err := c.open(ctx, s, depth)
+	raw, err := c.open(ctx, s, behind)
 	if err != nil {
 		return nil, openError(ctx, s, err)
 	}
@@ -187,7 +190,7 @@ func (h *handshake) explainConnect(ctx context.Context, err error) (_ error, rem
 	case ended && !h.conn.banner.Load():
 		return fmt.Errorf("connection is open, but no SSH banner came: %w", context.Cause(ctx)), ""
 	case closed && !h.conn.banner.Load() && !proxyFailed:
-		return &earlyCloseError{tries: 1}, ""
+		return &earlyCloseError{1, err}, ""
 	case errors.As(err, &mismatch):
 		return err, "the host has none of the algorithms that work in process: " + useOpenSSH
 	}
@@ -258,7 +261,7 @@ func both(want, have, old []string) []string {
 }
 
 // open gives a byte stream to the host: through its proxy command, its jump hosts, or TCP.
-func (c *Client) open(ctx context.Context, s *settings, depth int) (net.Conn, error) {
+func (c *Client) open(ctx context.Context, s *settings, behind []string) (net.Conn, error) {
 	addr := net.JoinHostPort(s.hostname, strconv.Itoa(s.port))
 	switch {
 	case s.proxyCommand != "":
@@ -267,7 +270,7 @@ func (c *Client) open(ctx context.Context, s *settings, depth int) (net.Conn, er
 		}
 		return startProxy(s.tokens(c, s.proxyCommand), addr)
 	case s.proxyJump != "":
-		jump, err := c.jump(ctx, s, depth)
+		jump, err := c.jump(ctx, s, behind)
 		if err != nil {
 			return nil, err
 		}

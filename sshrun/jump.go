@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
-
-// maxJumps bounds a chain; a longer one is a ring.
-const maxJumps = 16
 
 // jumpRetry is how long a jump host that could not be reached is not tried again: the hosts behind it would
 // each wait for the same silence.
@@ -51,11 +49,8 @@ func (j *jumpConn) stale() bool {
 }
 
 // jump gives the connection to the last jump host before s; nil where s is its own jump host, which ssh takes
-// for "no jump" (`Host * ProxyJump bastion` fits the bastion too).
-func (c *Client) jump(ctx context.Context, s *settings, depth int) (*nativeConn, error) {
-	if depth >= maxJumps {
-		return nil, fmt.Errorf("ProxyJump %s: more than %d jump hosts", s.proxyJump, maxJumps)
-	}
+// for "no jump" (`Host * ProxyJump bastion` fits the bastion too). behind are the jump hosts that wait for s.
+func (c *Client) jump(ctx context.Context, s *settings, behind []string) (*nativeConn, error) {
 	before, last := "", s.proxyJump
 	if comma := strings.LastIndexByte(last, ','); comma >= 0 {
 		before, last = last[:comma], strings.TrimSpace(last[comma+1:])
@@ -74,9 +69,12 @@ func (c *Client) jump(ctx context.Context, s *settings, depth int) (*nativeConn,
 		return nil, nil
 	}
 	key := fmt.Sprintf("%s@%s:%d via %q %q", js.user, js.hostname, js.port, js.proxyJump, js.proxyCommand)
+	if slices.Contains(behind, key) {
+		return nil, fmt.Errorf("ProxyJump %s of %s leads back to where it began", s.proxyJump, s.name)
+	}
 	j := c.jumps.get(key, func(j *jumpConn) {
 		c.shared.Go(func() {
-			j.conn, j.err = c.dial(c.ctx, js, depth+1)
+			j.conn, j.err = c.dial(c.ctx, js, append(slices.Clone(behind), key))
 			j.since = time.Now()
 			close(j.ready)
 		})
