@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// awkCall takes programs that print to standard output.
+func awkCall(c *call) {
+	s, err := readSpec("-F: -v: --field-separator= --assign=")
+	if err != nil {
+		c.cannot(c.span, "%v", err)
+		return
+	}
+	s.first = true
+	p, ok := c.parse(s, c.args)
+	if !ok {
+		return
+	}
+	if len(p.operands) == 0 {
+		return
+	}
+	if v := p.operands[0]; v.kind != exact || !awkPrints(v.text) {
+		c.cannot(v.span, "this awk program is not known to print only")
+		return
+	}
+	for _, v := range p.operands[1:] {
+		if v.kind == fields || strings.HasPrefix(v.text, "-") {
+			c.cannot(v.span, "what awk reads here is not known beforehand")
+			return
+		}
+		c.operand("file", v)
+	}
+}
+
+// awkWords may not occur in a program: they run commands, read other files, or reach functions by name.
+var awkWords = []string{"system", "getline", "close", "fflush", "ARGV", "ARGC", "ARGIND", "PROCINFO", "SYMTAB", "FUNCTAB", "extension"}
+
+// awkPrints proves that an awk program neither runs commands nor writes files. It reads the program as tokens;
+// wherever a slash could begin a pattern or divide, the program is not proven.
+func awkPrints(program string) bool {
+	s := &scanner{text: program}
+	printing, operand, paren := false, false, false
+	for !s.done() {
+		b := s.peek()
+		switch {
+		case b == ' ' || b == '\t':
+			s.next()
+			continue
+		case b == '#' || b == '@' || b == '\\' || b == '`':
+			return false
+		case b == '"':
+			if !s.quoted('"') {
+				return false
+			}
+			operand, paren = true, false
+			continue
+		case b == '/':
+			if paren {
+				return false
+			}
+			s.pos++
+			if !operand {
+				if !s.awkPattern() {
+					return false
+				}
+			}
+			operand = !operand
+			continue
+		case letter(b):
+			word := s.word()
+			if slices.Contains(awkWords, word) {
+				return false
+			}
+			if word == "print" || word == "printf" {
+				printing = true
+			}
+			operand, paren = !slices.Contains([]string{"print", "printf", "return", "in", "else", "do", "exit", "case"}, word), false
+			continue
+		case b >= '0' && b <= '9' || b == '.' || b == '$':
+			operand, paren = b != '$', false
+			s.next()
+			continue
+		}
+		s.next()
+		switch b {
+		case '|':
+			if s.peek() != '|' {
+				return false
+			}
+			s.next()
+		case '>':
+			if printing {
+				return false
+			}
+		case ';', '{', '}', '\n':
+			printing = false
+		case '+', '-':
+			if s.peek() == b {
+				s.next()
+				operand, paren = true, true // x++ / y, or ++ before a pattern
+				continue
+			}
+		}
+		operand, paren = b == ')' || b == ']', b == ')'
+	}
+	return true
+}
+
+func letter(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_'
+}
+
+func (s *scanner) word() string {
+	start := s.pos
+	for !s.done() && (letter(s.peek()) || s.peek() >= '0' && s.peek() <= '9') {
+		s.pos++
+	}
+	return s.text[start:s.pos]
+}
+
+// quoted skips a string that begins here.
+func (s *scanner) quoted(quote byte) bool {
+	s.next()
+	for !s.done() {
+		switch s.next() {
+		case '\\':
+			s.next()
+		case '\n':
+			return false
+		case quote:
+			return true
+		}
+	}
+	return false
+}
+
+// awkPattern skips a regular expression up to its slash.
+func (s *scanner) awkPattern() bool {
+	for !s.done() {
+		switch s.next() {
+		case '\\':
+			s.next()
+		case '\n':
+			return false
+		case '[':
+			if !s.bracket('/') {
+				return false
+			}
+		case '/':
+			return true
+		}
+	}
+	return false
+}
