@@ -21,12 +21,6 @@ import (
 //go:embed scripts/setup.sh
 var setupScript string
 
-//go:embed scripts/init.pl
-var initScript string
-
-//go:embed scripts/halt.sh
-var haltScript string
-
 //go:embed scripts/mysql.sh
 var mysqlScript string
 
@@ -34,7 +28,7 @@ var mysqlScript string
 // real hosts: the shells, sudo, procps, iproute2.
 const (
 	basePackages    = "openssh-server,sudo,busybox,dash,zsh,fish,tcsh,procps,iproute2,util-linux,mount,perl-base,libcap2-bin"
-	mariadbPackages = basePackages + ",mariadb-server-core,mariadb-client-core"
+	mariadbPackages = basePackages + ",mariadb-server-core,mariadb-client"
 	mysqlPackages   = "mysql-server-core,mysql-client-core,libc-bin"
 
 	hostSuite  = "bookworm"
@@ -110,13 +104,13 @@ func (c *cache) trees(ctx context.Context) (trees, error) {
 	var t trees
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		t.base, err = c.build(ctx, "base", basePackages+setupScript+initScript+haltScript, func(ctx context.Context, dir string) error {
+		t.base, err = c.build(ctx, "base", basePackages+setupScript, func(ctx context.Context, dir string) error {
 			return c.hostTree(ctx, dir, basePackages, "true")
 		})
 		return err
 	})
 	group.Go(func() (err error) {
-		t.mariadb, err = c.build(ctx, "mariadb", mariadbPackages+mysqlAccount+setupScript+initScript+haltScript, func(ctx context.Context, dir string) error {
+		t.mariadb, err = c.build(ctx, "mariadb", mariadbPackages+mysqlAccount+setupScript, func(ctx context.Context, dir string) error {
 			return c.hostTree(ctx, dir, mariadbPackages, mysqlAccount)
 		})
 		if err != nil {
@@ -180,14 +174,6 @@ func (c *cache) hostTree(ctx context.Context, dir, packages, extra string) error
 	}
 	if err := run(ctx, "chroot", dir, "/bin/sh", "-c", extra); err != nil {
 		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "sbin/init"), []byte(initScript), 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"reboot", "poweroff", "halt", "shutdown"} {
-		if err := os.WriteFile(filepath.Join(dir, "sbin", name), []byte(haltScript), 0o755); err != nil {
-			return err
-		}
 	}
 	return os.Chmod(dir, 0o755)
 }

@@ -100,7 +100,7 @@ func (h *Host) install(ctx context.Context) error {
 	if err := unix.Mount("tmpfs", disk, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=4g"); err != nil {
 		return fmt.Errorf("mount disk: %w", err)
 	}
-	for _, dir := range []string{upper, filepath.Join(disk, "work"), filepath.Join(upper, "etc/ssh")} {
+	for _, dir := range []string{upper, filepath.Join(disk, "work"), filepath.Join(upper, "etc/ssh"), filepath.Join(upper, "usr/sbin")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -114,13 +114,20 @@ func (h *Host) install(ctx context.Context) error {
 		return err
 	}
 	h.hostKey = strings.Join(strings.Fields(string(pub))[:2], " ")
-	files := map[string]string{
-		"etc/hostname":   h.Name + "\n",
-		"etc/machine-id": randomHex(16) + "\n",
-		"etc/hosts":      fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.Addr, h.Name),
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(upper, name), []byte(text), 0o644); err != nil {
+	for _, file := range []struct {
+		name, text string
+		mode       os.FileMode
+	}{
+		{"etc/hostname", h.Name + "\n", 0o644},
+		{"etc/machine-id", randomHex(16) + "\n", 0o444},
+		{"etc/hosts", fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.Addr, h.Name), 0o644},
+		{"usr/sbin/init", initScript, 0o755},
+		{"usr/sbin/reboot", haltScript, 0o755},
+		{"usr/sbin/poweroff", haltScript, 0o755},
+		{"usr/sbin/halt", haltScript, 0o755},
+		{"usr/sbin/shutdown", haltScript, 0o755},
+	} {
+		if err := os.WriteFile(filepath.Join(upper, file.name), []byte(file.text), file.mode); err != nil {
 			return err
 		}
 	}
@@ -277,9 +284,13 @@ func (h *Host) waitSSH(ctx context.Context) error {
 	}
 }
 
-func (h *Host) greet(ctx context.Context) error {
+func dialSSH(ctx context.Context, h *Host) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(h.Addr, 22).String())
+	return dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(h.Addr, 22).String())
+}
+
+func (h *Host) greet(ctx context.Context) error {
+	conn, err := dialSSH(ctx, h)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@ package testrig
 
 import (
 	"context"
-	_ "embed" // boot.sh
+	_ "embed" // the scripts that start and end a host
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +15,12 @@ import (
 
 //go:embed scripts/boot.sh
 var bootScript string
+
+//go:embed scripts/init.pl
+var initScript string
+
+//go:embed scripts/halt.sh
+var haltScript string
 
 // Reboot pulls the plug and boots the host again: every process dies at once, files stay, the boot id is new.
 func (h *Host) Reboot(ctx context.Context) error {
@@ -30,6 +36,26 @@ func (h *Host) PowerOff(ctx context.Context) error {
 		return err
 	}
 	return h.kill()
+}
+
+// BootID is the id of the host's present boot, or of the last one if it is off.
+func (h *Host) BootID() (string, error) {
+	id, err := os.ReadFile(filepath.Join(h.dir, "boot_id"))
+	if err != nil {
+		return "", fmt.Errorf("read boot id of %s: %w", h.Name, err)
+	}
+	return strings.TrimSpace(string(id)), nil
+}
+
+// WaitReboot waits until a host that reboots from inside is up with another boot id than before.
+func (h *Host) WaitReboot(ctx context.Context, before string) error {
+	if err := waitUntil(ctx, h.Name+" reboots", func() (bool, string, error) {
+		id, err := h.BootID()
+		return id != before && h.Up(), "boot id " + id, err
+	}); err != nil {
+		return err
+	}
+	return h.waitSSH(ctx)
 }
 
 // kill ends the init, and the kernel ends the rest with it.

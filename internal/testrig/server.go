@@ -124,7 +124,7 @@ func (s *Server) launch() string {
 		prepare += fmt.Sprintf("cp -f %s %s\n", program, start)
 	}
 	if start != wrapper && s.spec.Product == MySQL {
-		prepare += "LD_LIBRARY_PATH=/opt/mysql/libs\nexport LD_LIBRARY_PATH\n"
+		start = "env LD_LIBRARY_PATH=/opt/mysql/libs " + start // for it alone: the host's programs have an older libc
 	}
 	script := fmt.Sprintf("exec %s --defaults-file=%s", start, s.defaultsFile)
 	if s.spec.PrivateMount {
