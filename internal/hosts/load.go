@@ -46,26 +46,27 @@ func Load(path string) (*Inventory, error) {
 		l.start("", "")
 		return l.inv, nil
 	}
-	text, err := readFile(path)
+	text, err := readFile(path, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
 	return parse(path, text)
 }
 
-// readFile reads a file of bounded size.
-func readFile(path string) (string, error) {
+// readFile reads a file of at most most bytes. A pipe will do (^<(command) in bash), so its size cannot be
+// asked before.
+func readFile(path string, most int64) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return "", err
 	}
-	if len(text) > maxFileBytes {
-		return "", fmt.Errorf("%s has more than %d MB; hosts need not be listed for run and check to work on them", path, maxFileBytes>>20)
+	if int64(len(text)) > most {
+		return "", fmt.Errorf("%s has more than %d MB", path, most>>20)
 	}
 	return string(text), nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -235,10 +234,7 @@ func (e *expander) file(path string) ([]string, *fault) {
 	if !filepath.IsAbs(path) {
 		full = filepath.Join(e.dir, path)
 	}
-	if info, err := os.Stat(full); err == nil && info.Size() > maxSetFileBytes {
-		return nil, newFault(0, fmt.Sprintf("file %q has %d bytes", path, info.Size()), fmt.Sprintf("at most %d are read", maxSetFileBytes))
-	}
-	text, err := os.ReadFile(full)
+	text, err := readFile(full, maxSetFileBytes)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -249,7 +245,7 @@ func (e *expander) file(path string) ([]string, *fault) {
 	inner := *e
 	inner.inFile = true
 	result := newHostList()
-	for n, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
+	for n, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		line = strings.TrimRight(line, "\r")
 		if strings.TrimSpace(line) == "" {

@@ -278,9 +278,26 @@ func (t *table) done() {
 		if near := nearestWord(key, t.know); near != "" {
 			remedy = fmt.Sprintf("did you mean %s?", near)
 		}
-		if _, isTable := t.vals[key].(map[string]any); isTable && strings.HasPrefix(t.path, "hosts"+pathSep) {
-			remedy = fmt.Sprintf("put a name with dots in quotes: [hosts.%q]", strings.ReplaceAll(strings.TrimPrefix(p, "hosts"+pathSep), pathSep, "."))
+		if name := dottedName(key, t.vals[key]); name != "" && strings.HasPrefix(t.path, "hosts"+pathSep) {
+			remedy = fmt.Sprintf("put a name with dots in quotes: [hosts.%q]", strings.TrimPrefix(t.path, "hosts"+pathSep)+"."+name)
 		}
 		t.l.fail(t.l.ix.key(p), remedy, "key %s is not known", dotted(child(t.show, key)))
 	}
+}
+
+// dottedName gives the rest of a name with dots that was written without quotes, and so became tables in
+// tables: "example.com" of [hosts.db1.example.com]. It is "" when v is no table.
+func dottedName(key string, v any) string {
+	inner, ok := v.(map[string]any)
+	if !ok {
+		return ""
+	}
+	if len(inner) == 1 {
+		for k, v := range inner {
+			if rest := dottedName(k, v); rest != "" {
+				return key + "." + rest
+			}
+		}
+	}
+	return key
 }
