@@ -125,8 +125,8 @@ func (c *cache) trees(ctx context.Context) (trees, error) {
 	return t, err
 }
 
-// build returns the path of a tree, made by make in a temporary folder and renamed into place, under a lock.
-func (c *cache) build(ctx context.Context, name, recipe string, make func(ctx context.Context, dir string) error) (string, error) {
+// build returns the path of a tree, made by fill in a temporary folder and renamed into place, under a lock.
+func (c *cache) build(ctx context.Context, name, recipe string, fill func(ctx context.Context, dir string) error) (string, error) {
 	sum := sha256.Sum256([]byte(recipe))
 	dir := filepath.Join(c.dir, name+"-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(dir); err == nil {
@@ -146,7 +146,7 @@ func (c *cache) build(ctx context.Context, name, recipe string, make func(ctx co
 	if err := os.RemoveAll(building); err != nil { // of a process that was killed: we hold the lock
 		return "", fmt.Errorf("remove half-built %s: %w", name, err)
 	}
-	if err := make(ctx, building); err != nil {
+	if err := fill(ctx, building); err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)
 	}
 	if err := os.Rename(building, dir); err != nil {

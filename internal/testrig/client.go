@@ -47,12 +47,13 @@ func (s *Server) client(ctx context.Context, args ...string) (*exec.Cmd, error) 
 func (s *Server) socket() (string, error) { return s.Host.Path(s.Socket) }
 
 // knock tells whether somebody listens on the server's socket.
-func (s *Server) knock() error {
+func (s *Server) knock(ctx context.Context) error {
 	socket, err := s.socket()
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("unix", socket, time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "unix", socket)
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -62,7 +59,7 @@ func (r *Rig) reserve(n int) (int, error) {
 
 func (r *Rig) addHost(ctx context.Context, spec HostSpec, number int) (*Host, error) {
 	if !goodName.MatchString(spec.Name) {
-		return nil, fmt.Errorf("add host %q: want lower-case letters, digits and -_.", spec.Name)
+		return nil, fmt.Errorf("add host %q: want lower-case letters, digits, dot, - and _", spec.Name)
 	}
 	h := &Host{
 		Name: spec.Name, Addr: address(r.number, number),
@@ -84,112 +81,11 @@ func (r *Rig) addHost(ctx context.Context, spec HostSpec, number int) (*Host, er
 	return h, nil
 }
 
-// install makes the host's disk and writes what is its own: names, machine-id, host key, authorized keys.
-func (h *Host) install(ctx context.Context) error {
-	disk := filepath.Join(h.dir, "disk")
-	upper := filepath.Join(disk, "upper")
-	for _, dir := range []string{disk, filepath.Join(h.dir, "root")} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(h.dir, "net"), nil, 0o600); err != nil {
-		return err
-	}
-	// 4 GB is the size of the host's disk; memory is used for what is on it only.
-	if err := unix.Mount("tmpfs", disk, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=4g"); err != nil {
-		return fmt.Errorf("mount disk: %w", err)
-	}
-	for _, dir := range []string{upper, filepath.Join(disk, "work"), filepath.Join(upper, "etc/ssh"), filepath.Join(upper, "usr/sbin")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	key := filepath.Join(upper, "etc/ssh/ssh_host_ed25519_key")
-	if err := makeKey(ctx, key, "root@"+h.Name); err != nil {
-		return err
-	}
-	pub, err := os.ReadFile(key + ".pub")
-	if err != nil {
-		return err
-	}
-	h.hostKey = strings.Join(strings.Fields(string(pub))[:2], " ")
-	for _, file := range []struct {
-		name, text string
-		mode       os.FileMode
-	}{
-		{"etc/hostname", h.Name + "\n", 0o644},
-		{"etc/machine-id", randomHex(16) + "\n", 0o444},
-		{"etc/hosts", fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", h.Addr, h.Name), 0o644},
-		{"usr/sbin/init", initScript, 0o755},
-		{"usr/sbin/reboot", haltScript, 0o755},
-		{"usr/sbin/poweroff", haltScript, 0o755},
-		{"usr/sbin/halt", haltScript, 0o755},
-		{"usr/sbin/shutdown", haltScript, 0o755},
-	} {
-		if err := os.WriteFile(filepath.Join(upper, file.name), []byte(file.text), file.mode); err != nil {
-			return err
-		}
-	}
-	return h.authorize(upper)
-}
-
-// authorize lets the rig's key into every account, with the owners and modes of the lower tree.
-func (h *Host) authorize(upper string) error {
-	lowest := h.lower[strings.LastIndexByte(h.lower, ':')+1:]
-	for _, account := range Accounts {
-		home := "home/" + account
-		if account == "root" {
-			home = "root"
-		}
-		for _, dir := range []string{"home", home, home + "/.ssh"} {
-			if err := copyDir(filepath.Join(lowest, dir), filepath.Join(upper, dir)); err != nil {
-				return err
-			}
-		}
-		file := filepath.Join(upper, home, ".ssh/authorized_keys")
-		if err := os.WriteFile(file, []byte(h.rig.pubKey), 0o600); err != nil {
-			return err
-		}
-		if err := chownLike(filepath.Join(lowest, home), file); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copyDir makes a directory with the mode and owner of another; one that is there stays.
-func copyDir(from, to string) error {
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	if err := os.Mkdir(to, info.Mode().Perm()); errors.Is(err, fs.ErrExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return chownLike(from, to)
-}
-
-func chownLike(from, to string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(from, &st); err != nil {
-		return fmt.Errorf("stat %s: %w", from, err)
-	}
-	return os.Chown(to, int(st.Uid), int(st.Gid))
-}
-
-func randomHex(bytes int) string {
-	b := make([]byte, bytes)
-	rand.Read(b) // never fails (crypto/rand)
-	return hex.EncodeToString(b)
-}
-
 // Boot starts a host that is off, with a new boot id, and waits until its sshd answers. Servers that ran
 // before are not started.
 func (h *Host) Boot(ctx context.Context) error {
-	if err := h.boot(); err != nil {
+	// The host lives as long as the rig, not as long as the call.
+	if err := h.boot(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if err := setLink(ctx, h.rig.number, h.number, true); err != nil {
@@ -199,7 +95,7 @@ func (h *Host) Boot(ctx context.Context) error {
 }
 
 // boot starts the host's init.
-func (h *Host) boot() error {
+func (h *Host) boot(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
@@ -219,7 +115,7 @@ func (h *Host) boot() error {
 	}
 	defer log.Close()
 	// nsenter does not fork here: the shell that it turns into is process 1 of the new namespace.
-	cmd := exec.Command("nsenter", "--net="+filepath.Join(h.dir, "net"), "--", "/bin/sh", "-c", bootScript, "boot", h.Name, h.dir, h.lower)
+	cmd := exec.CommandContext(ctx, "nsenter", "--net="+filepath.Join(h.dir, "net"), "--", "/bin/sh", "-c", bootScript, "boot", h.Name, h.dir, h.lower)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -238,26 +134,33 @@ func (h *Host) boot() error {
 		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	h.down = make(chan struct{})
-	go h.watch(cmd, h.down)
+	go h.watch(ctx, cmd, h.down)
 	return nil
 }
 
-// exitReboot is the status of an init that was asked, from inside, to reboot (scripts/init.pl).
-const exitReboot = 99
-
 // watch waits for a boot's end and boots again if the host asked for it.
-func (h *Host) watch(cmd *exec.Cmd, down chan struct{}) {
+func (h *Host) watch(ctx context.Context, cmd *exec.Cmd, down chan struct{}) {
 	_ = cmd.Wait() // how it ended stands in ProcessState
 	h.mu.Lock()
 	h.init = process{}
 	h.mu.Unlock()
 	close(down)
-	if cmd.ProcessState.ExitCode() != exitReboot {
+	if !wantsReboot(cmd.ProcessState) {
 		return
 	}
-	if err := h.boot(); err != nil && !errors.Is(err, errOff) {
+	if err := h.boot(ctx); err != nil && !errors.Is(err, errOff) {
 		fmt.Fprintf(h.rig.log, "testrig: %v\n", err)
 	}
+}
+
+// exitReboot is the status of an init that was asked, from inside, to reboot (scripts/init.pl).
+const exitReboot = 99
+
+// wantsReboot tells how an init ended. Where nobody asks it, as in reboot -f, the kernel kills it: with HUP
+// to restart, with INT to halt (reboot(2), "Behavior inside PID namespaces").
+func wantsReboot(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && (status.ExitStatus() == exitReboot || status.Signaled() && status.Signal() == syscall.SIGHUP)
 }
 
 // waitSSH waits for sshd's banner.
@@ -285,7 +188,8 @@ func (h *Host) waitSSH(ctx context.Context) error {
 }
 
 func dialSSH(ctx context.Context, h *Host) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: time.Second}
+	// Short, since a SYN that the link lost while it came up is sent again only after a second.
+	dialer := net.Dialer{Timeout: 200 * time.Millisecond}
 	return dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(h.Addr, 22).String())
 }
 

@@ -133,14 +133,19 @@ func readAll(t *testing.T, path string) string {
 func TestRebootKeepsFilesOnly(t *testing.T) {
 	rig := For(t)
 	host := mustAdd(t, rig, HostSpec{Name: "h1"})[0]
-	for name, reboot := range map[string]func(before string) error{
-		"plug": func(string) error { return host.Reboot(t.Context()) },
-		"from inside": func(before string) error {
-			if _, err := ssh(t.Context(), rig, "ops@h1", "sudo reboot"); err != nil {
+	inside := func(command string) func(string) error {
+		return func(before string) error {
+			if _, err := ssh(t.Context(), rig, "ops@h1", command); err != nil {
 				t.Logf("the session ended with %v", err) // it may be cut before its status is sent
 			}
 			return host.WaitReboot(t.Context(), before)
-		},
+		}
+	}
+	for name, reboot := range map[string]func(before string) error{
+		"plug":         func(string) error { return host.Reboot(t.Context()) },
+		"reboot":       inside("sudo reboot"),
+		"shutdown now": inside("sudo shutdown -r now"),
+		"by force":     inside("sudo busybox reboot -f"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			mustExec(t, host, "touch /kept /tmp/lost /run/lost; sleep 1000 >/dev/null 2>&1 &")

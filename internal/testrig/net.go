@@ -17,8 +17,7 @@ func linkName(rig, host int) string { return fmt.Sprintf("ilk%d-%d", rig, host) 
 func address(rig, host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 213, byte(rig), byte(host)})
 }
-func gateway(rig int) netip.Addr       { return address(rig, 1) }
-func clientAddress(rig int) netip.Addr { return gateway(rig) }
+func gateway(rig int) netip.Addr { return address(rig, 1) }
 
 const (
 	firstHost = 10  // lower numbers are the machine's

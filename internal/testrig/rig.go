@@ -54,7 +54,7 @@ func New(ctx context.Context, opts Options) (*Rig, error) {
 		opts.Name = fmt.Sprintf("rig-%d", os.Getpid())
 	}
 	if !goodName.MatchString(opts.Name) {
-		return nil, fmt.Errorf("make rig %q: want lower-case letters, digits and -_.", opts.Name)
+		return nil, fmt.Errorf("make rig %q: want lower-case letters, digits, dot, - and _", opts.Name)
 	}
 	cache, err := newCache(opts.Log)
 	if err != nil {

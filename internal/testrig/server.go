@@ -154,7 +154,7 @@ func (s *Server) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
 	for {
-		err := s.knock()
+		err := s.knock(ctx)
 		if err == nil {
 			_, err = s.Query(ctx, "SELECT 1")
 		}

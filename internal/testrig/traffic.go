@@ -129,7 +129,7 @@ func (s *Server) dial(ctx context.Context, user string) (*tcpClient, error) {
 		return nil, fmt.Errorf("connect to %s: %w", s, err)
 	}
 	answer := make([]byte, len("ready\n"))
-	if _, err := io.WriteString(c.stdin, "SELECT 'ready';\n"); err == nil {
+	if _, err = io.WriteString(c.stdin, "SELECT 'ready';\n"); err == nil {
 		_, err = io.ReadFull(stdout, answer)
 	}
 	if err != nil || string(answer) != "ready\n" {

@@ -108,14 +108,18 @@ func upInBackground(ctx context.Context, name, topology string) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(self, "up", "-name", name, "-topology", topology)
+	// The fleet outlives this process.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, "up", "-name", name, "-topology", topology)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // what went wrong stands in the log
+		close(ended)
+	}()
 	ready, err := follow(ctx, log.Name(), ended)
 	if err != nil || ready {
 		return err
@@ -124,7 +128,7 @@ func upInBackground(ctx context.Context, name, topology string) error {
 }
 
 // follow prints a log as it grows, until the fleet is ready or the process behind it has ended.
-func follow(ctx context.Context, path string, ended <-chan error) (ready bool, err error) {
+func follow(ctx context.Context, path string, ended <-chan struct{}) (ready bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return false, err
