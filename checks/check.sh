@@ -137,9 +137,9 @@ forward_report() {
 	while IFS= read -r s_line; do
 		case $s_line in
 		"interlock-report 1 $q_nonce") s_report='cut' ;;
-		"verdict "*) s_v=${s_line#verdict } ;;
-		"lock "*) s_lock=${s_line#lock } ;;
-		"spool "*) s_spool=${s_line#spool } ;;
+		"verdict$tab"*) s_v=${s_line#"verdict$tab"} ;;
+		"lock$tab"*) s_lock=${s_line#"lock$tab"} ;;
+		"spool$tab"*) s_spool=${s_line#"spool$tab"} ;;
 		esac
 		if [ "$s_report" = none ]; then
 			s_said="$s_said $s_line"
@@ -205,29 +205,19 @@ run_command() {
 }
 
 # run_spooled gives the command two pipes instead of the session's own streams. tee writes both to the spool
-# and out; it outlives the client: a broken pipe ends its copy outwards, not the command.
+# and out; it outlives the client: a broken pipe ends its copy outwards, not the command. The pipes are named ones
+# in the spool, which the helper made: as long as the command or what it left behind has them open, tee reads on.
 run_spooled() {
-	r_out=$s_spool/out r_err=$s_spool/err
-	: | {
-		trap : HUP INT TERM PIPE
-		exec 5<>/proc/self/fd/0
-		: | {
-			trap : HUP INT TERM PIPE
-			exec 6<>/proc/self/fd/0
-			(trap '' HUP INT TERM PIPE; exec tee "$r_out" >&4 2>/dev/null) </proc/self/fd/5 3<&- 5>&- 6>&- 7<&- 8>&- &
-			r_tee1=$!
-			(trap '' HUP INT TERM PIPE; exec tee "$r_err" >&2 2>/dev/null) </proc/self/fd/6 3<&- 4>&- 5>&- 6>&- 7<&- 8>&- &
-			r_tee2=$!
-			"$q_shell" -c "$r_cmd" <&3 >&5 2>&6 3<&- 4>&- 5>&- 6>&- 7<&- 8>&-
-			r_status=$?
-			printf 'ended %s\n' "$r_status" >&8
-			exec 3<&- 4>&- 5>&- 6>&-
-			reap "$r_tee1"
-			reap "$r_tee2"
-			exit "$r_status"
-		}
-	}
+	(trap '' HUP INT TERM PIPE; exec tee "$s_spool/out" >&4 2>/dev/null) <"$s_spool/1" 3<&- 7<&- 8>&- &
+	r_tee1=$!
+	(trap '' HUP INT TERM PIPE; exec tee "$s_spool/err" >&2 2>/dev/null) <"$s_spool/2" 3<&- 4>&- 7<&- 8>&- &
+	r_tee2=$!
+	"$q_shell" -c "$r_cmd" <&3 >"$s_spool/1" 2>"$s_spool/2" 3<&- 4>&- 7<&- 8>&-
 	r_status=$?
+	printf 'ended %s\n' "$r_status" >&8
+	exec 3<&-
+	reap "$r_tee1"
+	reap "$r_tee2"
 }
 
 # ---- tools -----------------------------------------------------------------------------------------------
@@ -1768,9 +1758,9 @@ take_lock() {
 # make_spool makes the files that the command's output goes to; they belong to the session's user.
 make_spool() {
 	{ [ -d "$h_dir/spool" ] || mkdir -m 711 "$h_dir/spool"; } && mkdir -m 711 "$h_spool" || return 1
-	: >"$h_spool/out" && : >"$h_spool/err" || return 1
+	: >"$h_spool/out" && : >"$h_spool/err" && mkfifo -m 600 "$h_spool/1" "$h_spool/2" || return 1
 	printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_spool/meta" || return 1
-	[ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID" "$h_spool/out" "$h_spool/err"
+	[ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID" "$h_spool/out" "$h_spool/err" "$h_spool/1" "$h_spool/2"
 }
 
 # look_again repeats the scan of processes and listeners under the lock; what differs in servers is a surprise.
@@ -1810,6 +1800,7 @@ follow_command() {
 		ended)
 			[ -z "$h_lock" ] || {
 				printf '%s %s\n' "$f_value" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
+				rm -f "$h_spool/1" "$h_spool/2"
 				rm -f "$h_lock"
 			}
 			log_end "$f_value"
