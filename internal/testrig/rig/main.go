@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -103,7 +102,7 @@ func upInBackground(ctx context.Context, name, topology string) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(os.TempDir(), "interlock-rig-"+name+".log"))
+	log, err := os.CreateTemp("", "interlock-rig-*.log")
 	if err != nil {
 		return err
 	}
@@ -121,8 +120,11 @@ func upInBackground(ctx context.Context, name, topology string) error {
 		close(ended)
 	}()
 	ready, err := follow(ctx, log.Name(), ended)
-	if err != nil || ready {
+	if err != nil {
 		return err
+	}
+	if ready {
+		return os.Remove(log.Name())
 	}
 	return fmt.Errorf("rig did not come up: see %s", log.Name())
 }
