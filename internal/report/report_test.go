@@ -7,7 +7,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -188,6 +191,29 @@ func TestProgressInLog(t *testing.T) {
 	p.Done()
 	if got, want := b.String(), "10 s\n20 s\ndb1: refused\n"; got != want {
 		t.Errorf("wrote %q, want %q", got, want)
+	}
+}
+
+// TestProgressAtOnce is for the race detector, and holds that no drawing is torn by another.
+func TestProgressAtOnce(t *testing.T) {
+	var b strings.Builder // as good as a terminal: only one method may write at a time
+	var tick atomic.Int64
+	p := newProgress(&b, true, 80, func() time.Time { return time.Unix(tick.Add(1), 0) })
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 100 {
+				p.Set("%d of 8", i)
+				p.Tick()
+				p.Println("a host")
+			}
+		})
+	}
+	group.Wait()
+	p.Done()
+	drawing := regexp.MustCompile(`^(\r\d of 8\x1b\[K|\r\x1b\[K|a host\n)+$`)
+	if !drawing.MatchString(b.String()) || strings.Count(b.String(), "a host\n") != 800 {
+		t.Errorf("torn: %.200q", b.String())
 	}
 }
 
