@@ -1,0 +1,121 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"interlock/checks"
+	"interlock/sshrun"
+)
+
+const (
+	// goWithin is how old a report may be when the go is sent. The host waits 10 s for it; what comes near
+	// that could be too late there without our knowing.
+	goWithin = 7 * time.Second
+	// refusalWait bounds the wait for a host to end a session that was told no, so that its lock is gone
+	// when we are.
+	refusalWait = 5 * time.Second
+)
+
+// request is what this run asks of a host.
+func (r *Run) request(host string, mode checks.Mode) checks.Request {
+	q := r.site.request(host, mode)
+	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
+	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
+	if mode == checks.ModeRun {
+		q.Command = r.class.Command
+	}
+	return q
+}
+
+// guarded reaches a host and takes its turn.
+func (r *Run) guarded(ctx context.Context, host string) outcome {
+	conn, err := r.site.client.Dial(ctx, r.site.target(host))
+	if err != nil {
+		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
+	}
+	defer conn.Close()
+	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.pty())
+	if err != nil {
+		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
+	}
+	return r.turn(ctx, conn, host, t)
+}
+
+// turn is the one session that carries script, request and command: the host inspects itself and answers,
+// and only when it and we say yes does the command start.
+func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk) outcome {
+	report, err := t.read(ctx, r.site.reportTimeout())
+	reported := time.Now()
+	v := judge(finding{host: host, report: report, err: err}, r.class, r.o.Allow)
+	if v.run() && !report.Run() {
+		v.kind, v.reasons = refused, []checks.Reason{{Code: "no-verdict", Text: "the host did not say that the command may run"}}
+	}
+	if v.run() {
+		v = r.mayStart(v, report, reported)
+	}
+	stop := func(signal string) { r.askToStop(ctx, conn, host, report, signal) }
+	if v.run() && !r.stops.start(host, stop) {
+		v.kind, v.err = notStarted, errInterrupted
+	}
+	if !v.run() {
+		t.decline()
+		return r.declined(ctx, v)
+	}
+	defer r.stops.end(host)
+	if _, err := io.WriteString(t.session.Stdin, t.request.GoLine()); err != nil {
+		t.abandon()
+		return r.ended(outcome{host: host, kind: lost, err: err, state: v.state, lock: report.LockID, left: true})
+	}
+	o := r.stream(ctx, t, host, stop)
+	o.state, o.lock = v.state, report.LockID
+	return r.ended(o)
+}
+
+// mayStart writes the audit line and turns the verdict into a no where that, or the clock, forbids the go.
+func (r *Run) mayStart(v verdict, report *checks.Report, reported time.Time) verdict {
+	if err := r.record.decision(v, report.LockID); err != nil {
+		v.kind, v.reasons = refused, []checks.Reason{{Code: "audit", Text: err.Error(), Remedy: "make room for the audit log, then run this again"}}
+		return v
+	}
+	if age := time.Since(reported); age > goWithin {
+		v.kind, v.reasons = refused, []checks.Reason{{Code: "report-old", Text: fmt.Sprintf("its report was %v old before the command could start", age.Round(time.Second)), Remedy: "run this again"}}
+	}
+	return v
+}
+
+// declined is the end of a host where nothing was started: recorded, said, counted.
+func (r *Run) declined(ctx context.Context, v verdict) outcome {
+	if ctx.Err() != nil && v.kind == unreachable {
+		v.kind, v.err = notStarted, context.Cause(ctx)
+	}
+	if err := r.record.decision(v, ""); err != nil {
+		r.s.notef("warning: not recorded: %v", err)
+	}
+	r.s.say(refusals(r.class.Command, []verdict{v}))
+	r.print.decided(v)
+	return r.ended(v.outcome())
+}
+
+// ended hands an outcome to those who keep account.
+func (r *Run) ended(o outcome) outcome {
+	if o.ran() && r.class.Class != checks.ReadOnly {
+		if err := r.record.end(o); err != nil {
+			r.s.notef("warning: %s: end not recorded: %v", o.host, err)
+		}
+	}
+	r.print.ended(o)
+	return o
+}
+
+// decline tells the host no by ending its input, and waits until the host has put its lock away.
+func (t *talk) decline() {
+	if t.over {
+		return
+	}
+	timer := time.AfterFunc(refusalWait, func() { _ = t.session.Close() })
+	defer timer.Stop()
+	t.finish(io.Discard)
+}

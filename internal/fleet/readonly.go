@@ -1,0 +1,46 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"io"
+
+	"interlock/checks"
+	"interlock/sshrun"
+)
+
+// readOnly runs a command that was proven harmless: no check, no count, no lock, everywhere at once.
+func (r *Run) readOnly(ctx context.Context) []outcome {
+	if err := r.record.readOnly(r.names); err != nil {
+		r.s.notef("warning: not recorded: %v", err)
+	}
+	return each(ctx, r.parallel, r.names, func(ctx context.Context, host string) outcome { return r.ended(r.plain(ctx, host)) })
+}
+
+// plain runs the command on one host.
+func (r *Run) plain(ctx context.Context, host string) outcome {
+	if r.stops.interrupted() || ctx.Err() != nil {
+		return outcome{host: host, kind: notStarted, err: errInterrupted}
+	}
+	conn, err := r.site.client.Dial(ctx, r.site.target(host))
+	if err != nil {
+		return outcome{host: host, kind: unreachable, err: err}
+	}
+	defer conn.Close()
+	line, err := checks.PlainExecLine(r.o.Shell, r.class.Command)
+	if err != nil {
+		return outcome{host: host, kind: notStarted, err: err}
+	}
+	stop := func(signal string) { r.askToStop(ctx, conn, host, nil, signal) }
+	if !r.stops.start(host, stop) {
+		return outcome{host: host, kind: notStarted, err: errInterrupted}
+	}
+	defer r.stops.end(host)
+	session, err := conn.Start(ctx, line, sshrun.StartOptions{PTY: r.pty()})
+	if err != nil {
+		return outcome{host: host, kind: unreachable, err: err}
+	}
+	t := &talk{session: session, out: bufio.NewReader(session.Stdout), stderr: &held{}}
+	t.copying.Go(func() { _, _ = io.Copy(t.stderr, session.Stderr) })
+	return r.stream(ctx, t, host, stop)
+}

@@ -1,0 +1,234 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"interlock/checks"
+	"interlock/internal/audit"
+	"interlock/internal/hosts"
+	"interlock/internal/policy"
+	"interlock/internal/report"
+)
+
+// RunOptions are those of `interlock run`.
+type RunOptions struct {
+	Remote
+	Hosts           string   // a set
+	Command         []string // the words after --
+	Shell           string
+	Allow           []string
+	ExpectHosts     *int // nil: ask on a terminal
+	SkipRefused     bool
+	SkipUnreachable int // at most so many hosts may be left out
+	Parallel        int // hosts at once; 0: as hosts.toml says
+	MaxFail         int // failures that do not stop the run
+	Timeout         time.Duration
+	TTY             bool
+	Stdin           bool // give standard input to every host
+	Prefix          bool
+	JSON            bool
+	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
+}
+
+// Run is one command on a set of hosts.
+type Run struct {
+	o        RunOptions
+	s        Streams
+	site     *site
+	names    []string
+	parallel int
+	class    policy.Classification
+	input    input
+	record   *record
+	print    printer
+	stops    *stops
+}
+
+// NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
+func NewRun(o RunOptions, s Streams) (*Run, error) {
+	f, err := newSite(o.Remote, s)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{o: o, s: s, site: f}
+	if err := r.prepare(); err != nil {
+		f.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Run) prepare() (err error) {
+	line := shellLine(r.o.Command)
+	if err := policy.MisplacedSelector(line, r.site.inv.Key); err != nil {
+		return &Error{Status: ExitUsage, Err: err}
+	}
+	if r.names, err = expand(r.site.inv, r.o.Hosts); err != nil {
+		return err
+	}
+	if r.parallel, err = r.site.parallelism(r.o.Parallel); err != nil {
+		return err
+	}
+	if err := r.validate(); err != nil {
+		return err
+	}
+	classifier, err := newClassifier(r.site.inv)
+	if err != nil {
+		return err
+	}
+	r.class = classifier.Classify(line, r.o.Shell)
+	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
+		return err
+	}
+	if r.record, err = newRecord(r.class, r.o); err != nil {
+		return err
+	}
+	if r.record.missing != nil && r.class.Class <= checks.Routine {
+		r.s.notef("warning: not recorded: %v", r.record.missing)
+	}
+	r.print = newPrinter(r.o, r.s, len(r.names))
+	r.stops = newStops()
+	return nil
+}
+
+func (r *Run) validate() error {
+	for _, word := range r.o.Allow {
+		if !slices.Contains(checks.Allowances, word) {
+			return Usage("", "--allow %q: want %s", word, strings.Join(checks.Allowances, ", "))
+		}
+	}
+	switch n := len(r.names); {
+	case r.o.ExpectHosts != nil && *r.o.ExpectHosts != n:
+		return Usage("look at it: interlock hosts --fold SET", "%s is %s, not the %d that --expect-hosts says", r.o.Hosts, plural(n, "host", "hosts"), *r.o.ExpectHosts)
+	case r.o.TTY && n > 1:
+		return Usage("", "-t: one host, not %d", n)
+	case r.o.TTY && (r.o.JSON || r.o.Prefix || r.o.Stdin):
+		return Usage("", "-t excludes --json, --prefix and --stdin")
+	case r.o.TTY && !isTerminal(r.s.In):
+		return Usage("", "-t: standard input is no terminal")
+	case r.o.JSON && r.o.Prefix:
+		return Usage("", "--json and --prefix exclude each other")
+	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0:
+		return Usage("", "--skip-unreachable, --max-fail and --timeout are 0 or more")
+	}
+	return nil
+}
+
+// Run does it. The error carries the exit status.
+func (r *Run) Run(ctx context.Context) error {
+	defer r.site.close()
+	defer r.record.close()
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	done := make(chan struct{})
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		r.stops.watch(ctx, r.o.Interrupts, leave, done, r.s)
+	}()
+	ends, err := r.hosts(ctx)
+	close(done)
+	<-watching
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.finish(ends))
+}
+
+// hosts runs the command in the way that its class and the set ask for.
+func (r *Run) hosts(ctx context.Context) ([]outcome, error) {
+	switch {
+	case r.class.Class == checks.ReadOnly:
+		return r.readOnly(ctx), nil
+	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil):
+		// One host that was named, nothing to confirm: one session inspects and runs.
+		return []outcome{r.guarded(ctx, r.names[0])}, nil
+	}
+	return r.fleet(ctx)
+}
+
+// finish prints what is left to say and gives the exit status.
+func (r *Run) finish(ends []outcome) error {
+	err := r.print.finish()
+	for _, text := range leftRunning(r.class, ends) {
+		r.s.notef("%s", text)
+	}
+	if len(r.names) == 1 {
+		o := ends[0]
+		switch o.kind {
+		case unreachable:
+			r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
+		case notStarted, timedOut:
+			r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
+		case exited, signaled, lost, refused, locked: // said already, or the command's own affair
+		}
+		return errors.Join(status(exitOfOne(o)), err)
+	}
+	r.s.say(summary(ends))
+	return errors.Join(status(exitOfMany(ends)), err)
+}
+
+// leftRunning names the hosts where the command may still be running.
+func leftRunning(class policy.Classification, ends []outcome) []string {
+	var names []string
+	locks := false
+	for _, o := range ends {
+		if o.left {
+			names = append(names, o.host)
+			locks = locks || o.lock != ""
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	where := hosts.Fold(names)
+	said := []string{fmt.Sprintf("state unknown: %s may still be running on %s", report.Visible(class.Command), where)}
+	if locks {
+		said = append(said, fmt.Sprintf("the lock stays there: look with interlock locks list '%s' and interlock logs HOST", where))
+	}
+	return said
+}
+
+// summary is the last line of a run on several hosts, and the hosts that were not fine, folded by why.
+func summary(ends []outcome) string {
+	var order []string
+	groups := map[string][]string{}
+	fine := 0
+	for _, o := range ends {
+		if o.fine() {
+			fine++
+			continue
+		}
+		why := o.String()
+		if o.kind == unreachable && o.err != nil {
+			why += ": " + report.Visible(cause(o.err))
+		}
+		if _, ok := groups[why]; !ok {
+			order = append(order, why)
+		}
+		groups[why] = append(groups[why], o.host)
+	}
+	if fine == len(ends) {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "interlock: %d of %s fine\n", fine, plural(len(ends), "host", "hosts"))
+	for _, why := range order {
+		fmt.Fprintf(&b, "  %s (%d): %s\n", hosts.Fold(groups[why]), len(groups[why]), why)
+	}
+	return b.String()
+}
+
+// auditEntry is what every line of this run says.
+func auditEntry(class policy.Classification, o RunOptions, run string) audit.Entry {
+	return audit.Entry{
+		Run: run, Who: audit.Who(), From: audit.From(), Command: class.Command, Shell: o.Shell,
+		Class: class.Class.String(), Allow: o.Allow,
+	}
+}

@@ -1,0 +1,103 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"interlock/checks"
+	"interlock/sshrun"
+)
+
+const (
+	// stopWait is how long a command that ran into --timeout may take to stop before we leave it.
+	stopWait = 10 * time.Second
+	// askWait bounds the second session that asks a command to stop.
+	askWait = 20 * time.Second
+)
+
+// stream connects a command that was just started with our own streams, until it ends.
+func (r *Run) stream(ctx context.Context, t *talk, host string, stop func(signal string)) outcome {
+	started := time.Now()
+	stdout, stderr := r.print.host(host)
+	t.stderr.release(stderr)
+	defer r.raw(t.session)()
+	if in := r.input.reader(); in != nil {
+		// Not waited for: a read of our own standard input cannot be interrupted, and ends with the process.
+		go func() {
+			_, _ = io.Copy(t.session.Stdin, in)
+			_ = t.session.Stdin.Close()
+		}()
+	} else {
+		_ = t.session.Stdin.Close()
+	}
+	leave := context.AfterFunc(ctx, func() { _ = t.session.Close() })
+	defer leave()
+	var late, gaveUp atomic.Bool
+	if r.o.Timeout > 0 {
+		var second *time.Timer
+		first := time.AfterFunc(r.o.Timeout, func() {
+			late.Store(true)
+			second = time.AfterFunc(stopWait, func() {
+				gaveUp.Store(true)
+				_ = t.session.Close()
+			})
+			stop("TERM")
+		})
+		defer func() {
+			if !first.Stop() && second != nil {
+				second.Stop()
+			}
+		}()
+	}
+	_, _ = io.Copy(stdout, t.out)
+	t.copying.Wait()
+	exit := t.session.Wait()
+	_ = t.session.Close()
+	o := ending(host, exit, time.Since(started))
+	switch {
+	case ctx.Err() != nil:
+		o.kind, o.err, o.left = lost, context.Cause(ctx), true
+	case late.Load():
+		o.kind, o.left = timedOut, gaveUp.Load() || exit.Kind == sshrun.Lost
+		o.err = fmt.Errorf("stopped after %v", r.o.Timeout)
+	}
+	return o
+}
+
+// ending turns how a session ended into the outcome of its command.
+func ending(host string, exit sshrun.Exit, took time.Duration) outcome {
+	o := outcome{host: host, took: took, err: exit.Err}
+	switch exit.Kind {
+	case sshrun.Exited:
+		o.kind, o.exit = exited, exit.Status
+	case sshrun.Signaled:
+		o.kind, o.signal = signaled, exit.Signal
+	default:
+		o.kind, o.left = lost, true
+	}
+	return o
+}
+
+// askToStop signals a command through a second session: sshd refuses signal requests for root, and under
+// sudo they reach nothing. With a lock the host knows the command's process group; without one the other
+// processes of the same connection are meant.
+func (r *Run) askToStop(ctx context.Context, conn *sshrun.Conn, host string, report *checks.Report, signal string) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	if report == nil || report.LockID == "" {
+		if exit := conn.Run(ctx, checks.StopSiblingsLine(), nil, io.Discard, io.Discard); exit.Kind == sshrun.Lost {
+			r.s.notef("%s: ask command to stop: %v", host, cmpErr(exit.Err, context.Cause(ctx)))
+		}
+		return
+	}
+	q := r.site.request(host, checks.ModeSignal)
+	q.LockID, q.Signal = report.LockID, signal
+	var said bytes.Buffer
+	if err := tellOn(ctx, conn, q, io.Discard, &said); err != nil {
+		r.s.notef("%s: ask command to stop: %s", host, lockProblem(err, said.String()))
+	}
+}

@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"interlock/sshrun"
+
+	"golang.org/x/term"
+)
+
+// pty is the terminal that the command gets with -t: of our own's kind and size. nil without -t.
+func (r *Run) pty() *sshrun.PTY {
+	in, ok := r.s.In.(*os.File)
+	if !r.o.TTY || !ok {
+		return nil
+	}
+	pty := &sshrun.PTY{Term: os.Getenv("TERM")}
+	if cols, rows, err := term.GetSize(int(in.Fd())); err == nil {
+		pty.Cols, pty.Rows = cols, rows
+	}
+	return pty
+}
+
+// raw hands our own terminal to the command: every key goes there, ^C too, and its size follows ours. The
+// function that it returns takes it back.
+func (r *Run) raw(session *sshrun.Session) (restore func()) {
+	in, ok := r.s.In.(*os.File)
+	if !r.o.TTY || !ok {
+		return func() {}
+	}
+	fd := int(in.Fd())
+	before, err := term.MakeRaw(fd)
+	if err != nil {
+		r.s.notef("warning: terminal stays in line mode: %v", err)
+		return func() {}
+	}
+	sizes, done, stopped := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(sizes, syscall.SIGWINCH)
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-sizes:
+				if cols, rows, err := term.GetSize(fd); err == nil {
+					_ = session.Resize(cols, rows)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(sizes)
+		close(done)
+		<-stopped
+		_ = term.Restore(fd, before)
+	}
+}

@@ -1,0 +1,418 @@
+// Interlock keeps maintenance commands away from machines that hold live data: it asks the hosts what they
+// are, and each host refuses for itself. This file holds the command line alone; what the commands do is
+// in internal/fleet.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"interlock/internal/fleet"
+
+	"github.com/urfave/cli/v2"
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// run is main with a status: nothing below it calls os.Exit, so that deferred work is done.
+func run(argv []string) int {
+	ours, remote := splitAtDashes(argv)
+	app := newApp(remote)
+	err := app.Run(ours)
+	if err != nil {
+		printError(os.Stderr, err)
+	}
+	return fleet.ExitStatus(err)
+}
+
+// remote is what stands behind the first -- of the command line. The cli package drops the --, so it is
+// looked for here, before that package sees anything: in `interlock run rm --host db1` it would take
+// --host for an argument.
+type remote struct {
+	given bool
+	words []string
+}
+
+func splitAtDashes(argv []string) ([]string, remote) {
+	i := slices.Index(argv, "--")
+	if i < 0 {
+		return argv, remote{}
+	}
+	return argv[:i], remote{given: true, words: argv[i+1:]}
+}
+
+func newApp(r remote) *cli.App {
+	app := &cli.App{
+		Name:      "interlock",
+		Usage:     "run maintenance commands on hosts that agree to them",
+		UsageText: "interlock COMMAND [flags] [HOSTS] [-- REMOTE COMMAND]",
+		Version:   version(),
+		Description: "HOSTS is a set: db1, db[001-300], db[1-9/2], @group, @cluster, @all, ^file;\n" +
+			"a,b is a union, !b takes away, &b keeps what is in both.",
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true, // a path given with -i may hold a comma
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              usageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("see interlock --help", "unknown command %q", c.Args().First())
+			}
+			_ = cli.ShowAppHelp(c)
+			return usagef("", "no command given")
+		},
+		Commands: []*cli.Command{
+			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), versionCommand(r),
+		},
+	}
+	finish(app.Commands)
+	return app
+}
+
+// finish sets what every command needs and cli does not inherit. Without HideHelpCommand a set of hosts
+// named h or help would print a help text.
+func finish(commands []*cli.Command) {
+	for _, c := range commands {
+		c.HideHelpCommand = true
+		c.OnUsageError = usageError
+		finish(c.Subcommands)
+	}
+}
+
+func runCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run a command on hosts that let it through",
+		UsageText: "interlock run [flags] HOSTS -- COMMAND [ARGUMENT]…\n\nSeveral words after -- are an argument list; a single one is a shell line.",
+		Flags: append(remoteFlags(),
+			&cli.StringFlag{Name: "allow", Usage: "let through what these `WORDS` name: data, replica, serving, member, proxy (comma-separated)"},
+			&cli.StringFlag{Name: "shell", Value: "/bin/sh", Usage: "`SHELL` on the hosts that runs the command"},
+			&cli.IntFlag{Name: "expect-hosts", Base: 10, Usage: "the set must have exactly `N` hosts; asks nobody"},
+			&cli.BoolFlag{Name: "skip-refused", Usage: "leave out hosts that refuse instead of starting nowhere"},
+			&cli.IntFlag{Name: "skip-unreachable", Base: 10, Usage: "leave out at most `N` hosts that do not answer"},
+			&cli.IntFlag{Name: "parallel", Base: 10, Usage: "at most `N` hosts at once, never two of a cluster (default: hosts.toml, else 64)"},
+			&cli.IntFlag{Name: "max-fail", Base: 10, Usage: "go on until more than `N` hosts have failed"},
+			&cli.DurationFlag{Name: "timeout", Usage: "stop the command on a host after `DURATION`"},
+			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the command a terminal (one host)"},
+			&cli.BoolFlag{Name: "stdin", Usage: "read standard input to its end and give it to every host"},
+			&cli.BoolFlag{Name: "prefix", Usage: "show output as it comes, each line behind its host"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: verdicts and results"},
+		),
+		Action: func(c *cli.Context) error {
+			set, err := hostsBefore(c, r, "interlock run [flags] HOSTS -- COMMAND")
+			if err != nil {
+				return err
+			}
+			o := fleet.RunOptions{
+				Remote: remoteOptions(c), Hosts: set, Command: r.words, Shell: c.String("shell"),
+				Allow: words(c.String("allow")), ExpectHosts: optionalInt(c, "expect-hosts"),
+				SkipRefused: c.Bool("skip-refused"), SkipUnreachable: c.Int("skip-unreachable"),
+				Parallel: c.Int("parallel"), MaxFail: c.Int("max-fail"), Timeout: c.Duration("timeout"),
+				TTY: c.Bool("tty"), Stdin: c.Bool("stdin"), Prefix: c.Bool("prefix"), JSON: c.Bool("json"),
+			}
+			interrupts := make(chan os.Signal, 2) // two: the second one says "leave now"
+			signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer signal.Stop(interrupts)
+			o.Interrupts = interrupts
+			cmd, err := fleet.NewRun(o, fleet.StandardStreams())
+			if err != nil {
+				return err
+			}
+			return cmd.Run(c.Context)
+		},
+	}
+}
+
+// What `check` will also take, each with the code that does it: --nagios, --textfile FILE, --html FILE,
+// --expect, --changes.
+func checkCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "ask hosts what they are; changes nothing",
+		UsageText: "interlock check [flags] HOSTS",
+		Flags: append(remoteFlags(),
+			&cli.IntFlag{Name: "parallel", Base: 10, Usage: "at most `N` hosts at once (default: hosts.toml, else 64)"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a host"},
+		),
+		Action: func(c *cli.Context) error {
+			set, err := onlyHosts(c, r)
+			if err != nil {
+				return err
+			}
+			o := fleet.CheckOptions{Remote: remoteOptions(c), Hosts: set, Parallel: c.Int("parallel"), JSON: c.Bool("json")}
+			cmd, err := fleet.NewCheck(o, fleet.StandardStreams())
+			if err != nil {
+				return err
+			}
+			return interruptible(c.Context, cmd.Run)
+		},
+	}
+}
+
+func explainCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "say how a command is classified, and why; reaches no host",
+		UsageText: "interlock explain [flags] -- COMMAND [ARGUMENT]…\ninterlock explain --json -     (one command a line on standard input)",
+		Flags: []cli.Flag{
+			configFlag(),
+			&cli.StringFlag{Name: "shell", Value: "/bin/sh", Usage: "`SHELL` that would run the command"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a command"},
+		},
+		Action: func(c *cli.Context) error {
+			stdin := c.NArg() == 1 && c.Args().First() == "-"
+			if c.NArg() > 0 && !stdin {
+				return usagef("interlock explain [flags] -- COMMAND", "explain: unexpected %q before --", c.Args().First())
+			}
+			o := fleet.ExplainOptions{Config: c.String("config"), Shell: c.String("shell"), Command: r.words, JSON: c.Bool("json"), Stdin: stdin}
+			cmd, err := fleet.NewExplain(o, fleet.StandardStreams())
+			if err != nil {
+				return err
+			}
+			return interruptible(c.Context, cmd.Run)
+		},
+	}
+}
+
+func hostsCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:      "hosts",
+		Usage:     "print the hosts of a set",
+		UsageText: "interlock hosts [--fold | --count] HOSTS",
+		Flags: []cli.Flag{
+			configFlag(),
+			&cli.BoolFlag{Name: "fold", Usage: "on one line, folded: db[001-003]"},
+			&cli.BoolFlag{Name: "count", Usage: "the number of hosts alone"},
+		},
+		Action: func(c *cli.Context) error {
+			set, err := onlyHosts(c, r)
+			if err != nil {
+				return err
+			}
+			o := fleet.NamesOptions{Config: c.String("config"), Set: set, Fold: c.Bool("fold"), Count: c.Bool("count")}
+			cmd, err := fleet.NewNames(o, fleet.StandardStreams())
+			if err != nil {
+				return err
+			}
+			return interruptible(c.Context, cmd.Run)
+		},
+	}
+}
+
+func logsCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:      "logs",
+		Usage:     "list the outputs kept on a host, or print one",
+		UsageText: "interlock logs [flags] HOST [ID]",
+		Flags:     remoteFlags(),
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, r, 1, 2)
+			if err != nil {
+				return err
+			}
+			o := fleet.LogsOptions{Remote: remoteOptions(c), Host: args[0]}
+			if len(args) == 2 {
+				o.ID = args[1]
+			}
+			cmd, err := fleet.NewLogs(o, fleet.StandardStreams())
+			if err != nil {
+				return err
+			}
+			return interruptible(c.Context, cmd.Run)
+		},
+	}
+}
+
+func locksCommand(r remote) *cli.Command {
+	locks := func(o fleet.LocksOptions, ctx context.Context) error {
+		cmd, err := fleet.NewLocks(o, fleet.StandardStreams())
+		if err != nil {
+			return err
+		}
+		return interruptible(ctx, cmd.Run)
+	}
+	return &cli.Command{
+		Name:  "locks",
+		Usage: "list the locks that hosts hold, or break one",
+		Action: func(*cli.Context) error {
+			return usagef("interlock locks list HOSTS, or interlock locks break HOST ID --reason TEXT", "locks: neither list nor break")
+		},
+		Subcommands: []*cli.Command{
+			{
+				Name: "list", Usage: "list the locks of hosts", UsageText: "interlock locks list [flags] HOSTS", Flags: remoteFlags(),
+				Action: func(c *cli.Context) error {
+					set, err := onlyHosts(c, r)
+					if err != nil {
+						return err
+					}
+					return locks(fleet.LocksOptions{Remote: remoteOptions(c), Hosts: set}, c.Context)
+				},
+			},
+			{
+				Name: "break", Usage: "break a lock whose owner is gone", UsageText: "interlock locks break [flags] --reason TEXT HOST ID",
+				Flags: append(remoteFlags(), &cli.StringFlag{Name: "reason", Usage: "why, `TEXT` for the audit log"}),
+				Action: func(c *cli.Context) error {
+					args, err := arguments(c, r, 2, 2)
+					if err != nil {
+						return err
+					}
+					return locks(fleet.LocksOptions{Remote: remoteOptions(c), Hosts: args[0], Break: args[1], Reason: c.String("reason")}, c.Context)
+				},
+			},
+		},
+	}
+}
+
+func versionCommand(r remote) *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "print the version",
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c, r, 0, 0); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(c.App.Writer, "interlock "+version())
+			return err
+		},
+	}
+}
+
+// version is that of the module as built, with the commit where it is known.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Usage: "inventory and policy: `FILE` instead of ./hosts.toml, ~/.config/interlock/hosts.toml, /etc/interlock/hosts.toml"}
+}
+
+func remoteFlags() []cli.Flag {
+	return []cli.Flag{
+		configFlag(),
+		&cli.StringFlag{Name: "login", Aliases: []string{"l"}, Usage: "log in as `USER`"},
+		&cli.IntFlag{Name: "port", Aliases: []string{"p"}, Base: 10, Usage: "SSH `PORT`"},
+		&cli.StringFlag{Name: "ssh-config", Aliases: []string{"F"}, Usage: "SSH configuration `FILE`, as ssh -F"},
+		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "private key `FILE`, as ssh -i"},
+		&cli.StringFlag{Name: "transport", Usage: "`WORD`: native, or openssh to run the system's ssh"},
+	}
+}
+
+func remoteOptions(c *cli.Context) fleet.Remote {
+	return fleet.Remote{
+		Config: c.String("config"), User: c.String("login"), Port: c.Int("port"), SSHConfig: c.String("ssh-config"),
+		IdentityFiles: c.StringSlice("identity"), Transport: c.String("transport"),
+	}
+}
+
+// hostsBefore gives the one word before --. Any other word there is an error that names the likely mistake.
+func hostsBefore(c *cli.Context, r remote, usage string) (string, error) {
+	name := c.Command.Name
+	switch {
+	case !r.given:
+		return "", usagef(usage, "%s: no -- before the command", name)
+	case len(r.words) == 0:
+		return "", usagef(usage, "%s: no command after --", name)
+	case !c.Args().Present():
+		return "", usagef(usage, "%s: no HOSTS before --", name)
+	case c.NArg() > 1 && strings.HasPrefix(c.Args().Get(1), "-"):
+		return "", usagef("flags stand before HOSTS: "+usage, "%s: unexpected %q after HOSTS %q", name, c.Args().Get(1), c.Args().First())
+	case c.NArg() > 1:
+		return "", usagef("several hosts are one word, joined by commas; the command stands after --: "+usage,
+			"%s: unexpected %q after HOSTS %q", name, c.Args().Get(1), c.Args().First())
+	}
+	return c.Args().First(), nil
+}
+
+func onlyHosts(c *cli.Context, r remote) (string, error) {
+	args, err := arguments(c, r, 1, 1)
+	if err != nil {
+		return "", err
+	}
+	return args[0], nil
+}
+
+// arguments gives the words of a command that takes least to most of them and nothing after --.
+func arguments(c *cli.Context, r remote, least, most int) ([]string, error) {
+	usage := c.Command.UsageText
+	if i := slices.IndexFunc(c.Args().Slice(), func(w string) bool { return len(w) > 1 && w[0] == '-' }); i >= 0 {
+		return nil, usagef("flags stand before the other words: "+usage, "%s: unexpected %q", c.Command.Name, c.Args().Get(i))
+	}
+	switch {
+	case r.given:
+		return nil, usagef(usage, "%s: takes no --", c.Command.Name)
+	case c.NArg() < least:
+		return nil, usagef(usage, "%s: too few words", c.Command.Name)
+	case c.NArg() > most:
+		return nil, usagef(usage, "%s: unexpected %q", c.Command.Name, c.Args().Get(most))
+	}
+	return c.Args().Slice(), nil
+}
+
+func words(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
+// optionalInt is nil for a flag that was not given: 0 is a value like others.
+func optionalInt(c *cli.Context, name string) *int {
+	if !c.IsSet(name) {
+		return nil
+	}
+	n := c.Int(name)
+	return &n
+}
+
+// interruptible runs f with a context that ^C ends.
+func interruptible(ctx context.Context, f func(context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := f(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return &fleet.Error{Status: fleet.ExitInterrupted, Err: errors.New("interrupted")}
+	}
+	return err
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	name := c.App.Name
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
+		name = c.Command.Name
+	}
+	return usagef("see interlock --help", "%s: %v", name, err)
+}
+
+func usagef(hint, format string, args ...any) error { return fleet.Usage(hint, format, args...) }
+
+// printError prints each line of an error behind our name, and its hint; an error that carries a status
+// alone prints nothing.
+func printError(w io.Writer, err error) {
+	e, ok := errors.AsType[*fleet.Error](err)
+	if ok && e.Err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(w, "interlock: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if ok && e.Hint != "" {
+		printHint(w, e.Hint)
+	}
+}
+
+func printHint(w io.Writer, hint string) {
+	for line := range strings.Lines(hint) {
+		fmt.Fprintf(w, "  %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
