@@ -270,16 +270,8 @@ func (c *Client) open(ctx context.Context, s *settings, behind []string) (net.Co
 		}
 		return startProxy(s.tokens(c, s.proxyCommand), addr)
 	case s.proxyJump != "":
-		jump, err := c.jump(ctx, s, behind)
-		if err != nil {
-			return nil, err
-		}
-		if jump != nil {
-			conn, err := jump.client.DialContext(ctx, "tcp", addr)
-			if err != nil {
-				return nil, fmt.Errorf("through jump host %s: %w", jump.host, trimSSH(err))
-			}
-			return conn, nil
+		if conn, err := c.openThroughJump(ctx, s, behind, addr); conn != nil || err != nil {
+			return conn, err
 		}
 	}
 	dialer := net.Dialer{KeepAlive: -1} // SSH has its own

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // jumpRetry is how long a jump host that could not be reached is not tried again: the hosts behind it would
@@ -89,6 +91,26 @@ func (c *Client) jump(ctx context.Context, s *settings, behind []string) (*nativ
 		return nil, &jumpError{he}
 	}
 	return j.conn, j.err
+}
+
+// openThroughJump opens a byte stream to addr on the jump host before s; nil where s is its own jump host. A
+// shared connection that turns out to be dead is replaced once.
+func (c *Client) openThroughJump(ctx context.Context, s *settings, behind []string, addr string) (net.Conn, error) {
+	for try := 0; ; try++ {
+		jump, err := c.jump(ctx, s, behind)
+		if jump == nil || err != nil {
+			return nil, err
+		}
+		conn, err := jump.client.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return conn, nil
+		}
+		var refused *ssh.OpenChannelError
+		if try > 0 || ctx.Err() != nil || errors.As(err, &refused) {
+			return nil, fmt.Errorf("through jump host %s: %w", jump.host, trimSSH(err))
+		}
+		jump.close()
+	}
 }
 
 // jumpError is the jump host's trouble, told for a host behind it.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,7 +76,7 @@ func startSSHD(t testing.TB, extra ...string) *sshd {
 		"StrictModes no", "LogLevel ERROR", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
 		"PermitRootLogin prohibit-password", "MaxStartups 500")
 	write(t, d.path("sshd_config"), strings.Join(lines, "\n")+"\n")
-	d.cmd = exec.Command(sshdPath(), "-D", "-e", "-f", d.path("sshd_config"))
+	d.cmd = d.command(t)
 	d.cmd.Stderr = d.log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -91,6 +92,22 @@ func startSSHD(t testing.TB, extra ...string) *sshd {
 	d.stop()
 	t.Fatalf("sshd did not start: %s", d.log)
 	return nil
+}
+
+// command is sshd itself; as root, with /bin/sh for everybody's login shell, in a mount namespace of its own: a
+// bash that is started by sshd reads ~/.bashrc, and what stands there would be measured and tested here.
+func (d *sshd) command(t testing.TB) *exec.Cmd {
+	args := []string{sshdPath(), "-D", "-e", "-f", d.path("sshd_config")}
+	if _, err := exec.LookPath("unshare"); err != nil || os.Getuid() != 0 {
+		return exec.Command(args[0], args[1:]...)
+	}
+	passwd := regexp.MustCompile(`(?m):[^:\n]*$`).ReplaceAllString(read(t, "/etc/passwd"), ":/bin/sh")
+	write(t, d.path("passwd"), passwd)
+	if err := os.Chmod(d.path("passwd"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mount := `mount --bind "$0" /etc/passwd && exec "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", mount, d.path("passwd")}, args...)...)
 }
 
 func (d *sshd) path(name string) string { return filepath.Join(d.dir, name) }
