@@ -999,7 +999,6 @@ facts_sql() {
 	fi
 	if [ "$i_product" != mariadb ]; then
 		printf "%s group'; SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members;" "$f_mark"
-		[ "$i_number" -lt 80017 ] || printf "%s clone'; SELECT ID FROM performance_schema.clone_status WHERE STATE = 'In Progress';" "$f_mark"
 	fi
 	printf "%s accounts'; SELECT USER, CURRENT_CONNECTIONS, TOTAL_CONNECTIONS FROM performance_schema.accounts WHERE USER IS NOT NULL;" "$f_mark"
 	printf "%s prepared'; XA RECOVER;" "$f_mark"
@@ -1045,6 +1044,8 @@ section == "processes" {
 	if ($1 == me) { visible++; next }
 	if ($2 == "system user" || $2 == "event_scheduler" || $5 == "Daemon") next
 	visible++
+	# Donor and recipient of a clone: its command in the process list (clone_status exists with the plugin only).
+	if (tolower($5) ~ /clone/ || toupper($8) ~ /^CLONE /) busy = busy " clone"
 	if ($5 ~ /^Binlog Dump/) dumps++
 	else if ($2 in monitor) watching++
 	else users++
@@ -1067,7 +1068,6 @@ section == "replicas" {
 	i(p "server_id", col("server_id")); i(p "uuid", col("replica_uuid")); i(p "host", col("host")); i(p "port", col("port"))
 }
 section == "group" { if ($2 != "OFFLINE" && $2 != "") group = $2 }
-section == "clone" { busy = busy " clone" }
 section == "accounts" { if ($1 == user) own += $3; else if (!($1 in monitor)) others += $3; accounts++ }
 section == "prepared" { prepared++ }
 section == "transactions" { long++ }
