@@ -781,7 +781,7 @@ judge_scan() {
 			;;
 		missing)
 			h_missing=$((${h_missing:-0} + 1))
-			if [ "$h_missing" -le 8 ] && started_at "$3" && [ "$t_start" = "$4" ] && [ "$t_state" != Z ]; then
+			if [ "$h_root" = 1 ] && [ "$h_missing" -le 8 ] && started_at "$3" && [ "$t_start" = "$4" ] && [ "$t_state" != Z ]; then
 				case $2 in
 				exe) blind exe-unseen "the program of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
 				*) blind "$2-unseen" "the $2 entries of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
@@ -794,7 +794,7 @@ judge_scan() {
 			fi
 			;;
 		garbled) blind scan-garbled "/proc could not be read whole: $2 $3" "see docs/checks.md: scan-garbled" ;;
-		said) blind scan-denied "a probe complained: $2" "run as root with CAP_SYS_PTRACE" ;;
+		said) [ "$h_root" = 0 ] || blind scan-denied "a probe complained: $2" "run as root with CAP_SYS_PTRACE" ;;
 		*) blind scan-garbled "the scan printed a line that is not understood" "see docs/checks.md: scan-garbled" ;;
 		esac
 	done
