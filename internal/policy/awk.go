@@ -36,8 +36,12 @@ func awkCall(c *call) {
 // awkWords may not occur in a program: they run commands, read other files, or reach functions by name.
 var awkWords = []string{"system", "getline", "close", "fflush", "ARGV", "ARGC", "ARGIND", "PROCINFO", "SYMTAB", "FUNCTAB", "extension"}
 
+// awkBefore are the words before which nobody can tell a pattern from a division: keywords to some awks, names
+// to others, and length, which needs no parentheses.
+var awkBefore = strings.Fields("length case switch default func function next nextfile break continue delete BEGIN END BEGINFILE ENDFILE")
+
 // awkPrints proves that an awk program neither runs commands nor writes files. It reads the program as tokens;
-// wherever a slash could begin a pattern or divide, the program is not proven.
+// where a slash could as well begin a pattern as divide, the program is not proven.
 func awkPrints(program string) bool {
 	s := &scanner{text: program}
 	printing, operand, paren := false, false, false
@@ -75,7 +79,7 @@ func awkPrints(program string) bool {
 			if word == "print" || word == "printf" {
 				printing = true
 			}
-			operand, paren = !slices.Contains([]string{"print", "printf", "return", "in", "else", "do", "exit", "case"}, word), false
+			operand, paren = !slices.Contains([]string{"print", "printf", "return", "in", "else", "do", "exit"}, word), slices.Contains(awkBefore, word)
 			continue
 		case b >= '0' && b <= '9' || b == '.' || b == '$':
 			operand, paren = b != '$', false
@@ -93,7 +97,7 @@ func awkPrints(program string) bool {
 			if printing {
 				return false
 			}
-		case ';', '{', '}', '\n':
+		case ';', '{', '}': // not the end of the line: after a comma a statement goes on
 			printing = false
 		case '+', '-':
 			if s.peek() == b {

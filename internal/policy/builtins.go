@@ -20,7 +20,7 @@ func builtins() []program {
 		{names: "type", opts: "-atpPf", operands: "text"},
 		{names: "ulimit", opts: "-aHSbcdefiklmnpqrstuvxPRT"},
 		{names: "umask", opts: "-Sp"},
-		{names: "times wait jobs", opts: "-l"},
+		{names: "times wait jobs", opts: "-l", operands: "number"},
 		{names: "exit return break continue", operands: "number", most: 1},
 		{names: "set", run: setCall},
 		{names: "read", run: readCall},
@@ -104,6 +104,9 @@ func (c *call) testWords(args []word) {
 	switch {
 	case len(args) <= 1:
 	case len(args) == 2 && is(0, unaryTests):
+		if args[1].kind == exact && !args[0].is("-n") && !args[0].is("-z") {
+			c.operand("path", args[1])
+		}
 	case len(args) == 3 && is(1, binaryTests):
 	case len(args) == 3 && is(1, numberTests) && wholeNumber(args[0]) && wholeNumber(args[2]):
 	default:
@@ -161,9 +164,6 @@ func cdCall(c *call) {
 	v := c.args[0]
 	if len(c.args) > 1 || v.kind != exact || !strings.HasPrefix(v.text, "/") && !v.tilde {
 		c.cannot(c.span, "only a whole path says where the following commands read")
-		return
-	}
-	if v.text == "/" || v.text == "/proc" {
 		return
 	}
 	if why := readable(v); why != "" || strings.HasPrefix(v.text, "/proc") {

@@ -142,25 +142,30 @@ func (w *walker) redirect(r *syntax.Redirect) {
 	if r.N != nil && (len(r.N.Value) != 1 || r.N.Value[0] < '0' || r.N.Value[0] > '9') {
 		w.destructive(at, "redirection", "only single digits name a descriptor in every shell")
 	}
+	if w.dialect == dialectBash && r.Word != nil && hasBrace(r.Word) {
+		w.destructive(at, "redirection", "bash expands the braces here")
+	}
+	stdin := r.N == nil || r.N.Value == "0"
 	switch r.Op {
 	case syntax.Hdoc, syntax.DashHdoc:
-		w.heredoc(r)
+		w.heredoc(r, stdin)
 		return
 	case syntax.WordHdoc:
-		v := w.word(r.Word)
-		w.piece(v)
+		w.piece(w.word(r.Word), stdin)
 		return
 	}
 	v := w.word(r.Word)
 	switch r.Op {
 	case syntax.RdrIn:
-		if why := readable(v); why != "" {
-			w.destructive(v.span, "operand", "%s", why)
-		}
+		c := call{walker: w}
+		c.operand("file", v)
 		if !v.is("/dev/null") {
-			w.pieces = append(w.pieces, notText)
+			w.piece(word{kind: prefix}, stdin)
 		}
 	case syntax.DplIn, syntax.DplOut:
+		if r.Op == syntax.DplIn || r.N != nil && stdin {
+			w.piece(word{kind: prefix}, stdin)
+		}
 		if v.kind != exact || len(v.text) != 1 || !strings.Contains("0123456789-", v.text) {
 			w.destructive(at, "write-redirect", "writes to a file")
 		}
@@ -173,36 +178,45 @@ func (w *walker) redirect(r *syntax.Redirect) {
 	}
 }
 
-func (w *walker) heredoc(r *syntax.Redirect) {
+// heredoc walks a here-document. A backslash in one that expands is read by rules of its own; then the text is
+// taken as not known.
+func (w *walker) heredoc(r *syntax.Redirect, stdin bool) {
 	w.word(r.Word)
 	if r.Hdoc == nil {
+		w.piece(word{kind: exact}, stdin)
 		return
 	}
 	quoted := r.Word.Lit() == "" || strings.Contains(r.Word.Lit(), `\`)
 	b := builder{w: w, out: word{span: w.origin.at(r)}}
 	for _, part := range r.Hdoc.Parts {
-		if lit, ok := part.(*syntax.Lit); ok && quoted {
+		if lit, ok := part.(*syntax.Lit); ok {
+			if !quoted && strings.Contains(lit.Value, `\`) {
+				b.unknown(true)
+			}
 			b.literal(lit.Value)
 			continue
 		}
 		b.part(part, false, true)
 	}
-	if b.stopped {
-		w.piece(word{kind: prefix})
-		return
+	v := word{kind: exact, text: b.text.String()}
+	if b.stopped || b.globs {
+		v.kind = prefix
 	}
-	w.piece(word{kind: exact, text: b.text.String()})
+	w.piece(v, stdin)
 }
 
 // notText stands for standard input whose text is not known beforehand.
 const notText = "\x00"
 
-func (w *walker) piece(v word) {
-	text := v.text
-	if v.kind != exact {
-		text = notText
+// piece notes what feeds the statement at hand.
+func (w *walker) piece(v word, stdin bool) {
+	switch {
+	case !stdin:
+	case v.kind != exact:
+		w.pieces = append(w.pieces, notText)
+	default:
+		w.pieces = append(w.pieces, v.text)
 	}
-	w.pieces = append(w.pieces, text)
 }
 
 func describe(v word) string {

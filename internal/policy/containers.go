@@ -79,5 +79,8 @@ func (c *call) dockerExec(args []word) {
 		c.cannot(first.span, "options after the container are not understood")
 		return
 	}
+	before := c.anyDir
+	c.anyDir = true
 	c.runs(p.operands[1:])
+	c.anyDir = before
 }

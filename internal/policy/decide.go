@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,8 +17,9 @@ type Decision struct {
 	Needs   []string        // the allowances that would let it through; empty when none can
 }
 
-// Decide applies the table of classes and states to what one host has reported. Allow holds the words of
-// --allow; a word that does not exist is an error, and so is a report that is missing.
+// Decide applies the table of classes and states to what one host has reported, the host's own verdict, and
+// the cluster rules. Allow holds the words of --allow. A word that does not exist and a report that is missing
+// are errors. A report without a verdict (the host was only asked what it is) is judged by the table alone.
 func Decide(class checks.Class, r *checks.Report, allow []string) (Decision, error) {
 	for _, a := range allow {
 		if !slices.Contains(checks.Allowances, a) {
@@ -25,34 +27,21 @@ func Decide(class checks.Class, r *checks.Report, allow []string) (Decision, err
 		}
 	}
 	if r == nil {
-		return Decision{}, fmt.Errorf("decide %s: the host has not reported", class)
+		return Decision{}, errors.New("decide: the host has not reported")
 	}
-	d := judgement{class: class, report: r, allow: allow}
-	d.table()
-	if len(d.reasons) == 0 && class >= checks.Disruptive && r.State == checks.Replica {
-		d.reasons = append(d.reasons, ClusterRules(r, nil)...)
-		d.final = len(d.reasons) > 0
+	j := judgement{class: class, report: r, allow: allow}
+	j.table()
+	j.host()
+	if class >= checks.Disruptive && len(j.reasons) == 0 && slices.Contains(j.states(), checks.Replica) {
+		for _, reason := range ClusterRules(r, nil) {
+			j.refuse(reason.Code, reason.Text, reason.Remedy)
+		}
 	}
-	if !r.Run() && len(d.reasons) == 0 {
-		// The host knows more than the table: busy, a lock, what its next boot does.
-		d.hostSaysNo()
-	}
-	out := Decision{Run: len(d.reasons) == 0, Reasons: d.reasons}
-	if !out.Run && !d.final {
-		out.Needs = d.needs
+	out := Decision{Run: len(j.reasons) == 0, Reasons: j.reasons}
+	if !out.Run && !j.final {
+		out.Needs = j.needs
 	}
 	return out, nil
-}
-
-// ClusterRules are what no single host can know: whether enough other members remain. Host is the member to be
-// taken, members are the reports of all others of its cluster. They are evaluated in the same run. Until they
-// are, no replica is taken.
-func ClusterRules(host *checks.Report, members []*checks.Report) []checks.Reason {
-	return []checks.Reason{{
-		Code:   "cluster-rules",
-		Text:   "whether the other members of the cluster can do without this replica cannot be evaluated yet",
-		Remedy: "drain the replica and stop its server; then it counts as stopped",
-	}}
 }
 
 // judgement is one application of the table.
@@ -72,61 +61,108 @@ func (j *judgement) refuse(code, text, remedy string) {
 }
 
 // need demands an allowance.
-func (j *judgement) need(allowance, code, text string) {
-	if slices.Contains(j.allow, allowance) {
+func (j *judgement) need(allowance, text string) {
+	if slices.Contains(j.allow, allowance) || slices.Contains(j.needs, allowance) {
 		return
 	}
 	j.needs = append(j.needs, allowance)
-	j.reasons = append(j.reasons, checks.Reason{Code: code, Text: text, Remedy: "--allow " + allowance + ", if that is meant"})
+	j.reasons = append(j.reasons, checks.Reason{
+		Code: "needs-" + allowance, Text: text, Remedy: "--allow " + allowance + ", if that is what you want",
+	})
 }
 
-// table is the table of docs/design.md, section 5.
-func (j *judgement) table() {
-	state := j.report.State
-	switch {
-	case j.class == checks.ReadOnly:
-		return
-	case j.class == checks.Routine:
-		if state == checks.Unknown || !state.Valid() {
-			j.unknown()
+// states are the host's state and those of its instances: a proxy weighs as much as a primary, so the worst
+// alone does not say that there is a replica's data beside it.
+func (j *judgement) states() []checks.State {
+	out := []checks.State{j.report.State}
+	for _, in := range j.report.Instances {
+		if !slices.Contains(out, in.State) {
+			out = append(out, in.State)
 		}
+	}
+	return out
+}
+
+// table is the table of docs/design.md, section 5. check.sh holds the same one.
+func (j *judgement) table() {
+	switch j.class {
+	case checks.ReadOnly:
+		return
+	case checks.Routine:
+		// The host alone says run where its state is unknown: it has been told of on_unknown.
+		if slices.ContainsFunc(j.states(), blind) && !j.report.Run() {
+			j.refuse("state-unknown", "the host's state is unknown: what cannot be seen counts as live", "see the host's own reasons")
+		}
+		return
+	case checks.Disruptive, checks.Destructive:
+	default:
+		j.refuse("class-unknown", fmt.Sprintf("%s is not a class", j.class), "")
 		return
 	}
-	switch state {
-	case checks.Clear:
-	case checks.Stopped, checks.Idle:
-		if j.class == checks.Destructive {
-			j.need("data", "data", "the host holds data: it is "+string(state))
-		}
-	case checks.Replica:
-		j.need("replica", "replica", "the host is a replica")
-		if j.class == checks.Destructive {
-			j.need("data", "data", "the host holds a replica's data")
-		}
-		if j.report.Facts["serving"] != "" && j.report.Facts["serving"] != "0" {
-			j.need("serving", "serving", "the replica serves clients")
-		}
-	case checks.Proxy:
-		j.need("proxy", "proxy", "the host is a proxy in front of MySQL")
-	case checks.Primary:
-		j.refuse("primary", "the host is a primary", "move the primary's role to another host first")
-	default:
-		j.unknown()
+	for _, s := range j.states() {
+		j.state(s)
 	}
 	if busy := j.report.Facts["busy"]; busy != "" && busy != "0" {
-		j.refuse("busy", "the host is busy: "+busy, "wait until it is done, then run this again")
+		j.refuse("busy", "the host is busy: "+busy, "wait until it has ended, then run this again")
 	}
 }
 
-func (j *judgement) unknown() {
-	j.refuse("unknown", "the host's state is not known", "see the reasons that the host gives, and what each says would mend it")
+func blind(s checks.State) bool { return s == checks.Unknown || !s.Valid() }
+
+// state is one column of the table, for what interrupts or destroys.
+func (j *judgement) state(s checks.State) {
+	destructive := j.class == checks.Destructive
+	switch s {
+	case checks.Clear:
+	case checks.Stopped, checks.Idle:
+		if destructive {
+			j.need("data", fmt.Sprintf("the host holds data: it is %s", s))
+		}
+	case checks.Replica:
+		j.need("replica", "the host is a replica")
+		if destructive {
+			j.need("data", "the host holds a replica's data")
+		}
+		if serving := j.report.Facts["serving"]; serving != "" && serving != "0" {
+			j.need("serving", "the replica serves clients")
+		}
+	case checks.Proxy:
+		j.need("proxy", "the host is a proxy in front of MySQL")
+		if destructive {
+			j.need("data", "what the proxy holds would be lost")
+		}
+	case checks.Primary:
+		j.refuse("state-primary", fmt.Sprintf("the host is a live primary: no allowance lets a %s command through", j.class),
+			"move the primary's role to another host first")
+	default:
+		j.refuse("state-unknown", "the host's state is unknown: what cannot be seen counts as live", "see the host's own reasons")
+	}
 }
 
-// hostSaysNo hands on the host's own reasons.
-func (j *judgement) hostSaysNo() {
-	j.reasons = append(j.reasons, j.report.Reasons...)
-	if len(j.reasons) == 0 {
-		j.reasons = []checks.Reason{{Code: "host", Text: fmt.Sprintf("the host refuses, by the verdict %q", j.report.Verdict)}}
+// host takes the host's own no, which is final whatever the table says: it knows of locks, of what its next
+// boot does, and that a cluster counts on it. Where it names nothing but missing allowances, these would help.
+func (j *judgement) host() {
+	if j.report.Run() || j.report.Verdict == "" || j.class == checks.ReadOnly {
+		return
 	}
-	j.final = true
+	named := false
+	for _, reason := range j.report.Reasons {
+		switch reason.Code {
+		case "locked", "no-lock", "changed-meanwhile": // nothing to do with the table
+			j.refuse(reason.Code, reason.Text, reason.Remedy)
+		}
+		if word, ok := strings.CutPrefix(reason.Code, "needs-"); ok && slices.Contains(checks.Allowances, word) {
+			named = true
+			j.need(word, reason.Text)
+		}
+	}
+	switch {
+	case len(j.reasons) > 0:
+	case named:
+		j.refuse("host", "the host refuses for want of an allowance that it has been given", "run this again")
+	case len(j.report.Reasons) == 0:
+		j.refuse("host", fmt.Sprintf("the host refuses: its verdict is %q", j.report.Verdict), "")
+	default:
+		j.reasons, j.final = slices.Clone(j.report.Reasons), true
+	}
 }

@@ -11,11 +11,11 @@ func filePrograms() []program {
 			opts: "-aAbBcCdDfFgGhHiIklLmnNopqQrRsStTuUvwxXZ1 --all --almost-all --author --escape --block-size= --color? --directory --classify? --file-type --format= --full-time --group-directories-first --no-group --human-readable --si --dereference --inode --ignore= --hide= --indicator-style= --numeric-uid-gid --literal --quote-name --reverse --recursive --size --sort= --time= --time-style= --width= --context --zero"},
 		{names: "stat", operands: "path", opts: "-Lftc: --format= --printf= --file-system --dereference --terse"},
 		{names: "du", operands: "path", opts: "-0abcDHhkLlmPSsx -B: -d: -t: -X:file --all --apparent-size --bytes --total --max-depth= --human-readable --si --summarize --one-file-system --exclude= --block-size= --time? --time-style= --threshold= --inodes --dereference --separate-dirs --count-links --null"},
-		{names: "df", operands: "path", opts: "-aHhiklPTB: -t: -x: --all --block-size= --human-readable --si --inodes --local --portability --print-type --total --type= --exclude-type= --output? --no-sync --sync"},
+		{names: "df", operands: "path", opts: "-aHhiklPTB: -t: -x: --all --block-size= --human-readable --si --inodes --local --portability --print-type --total --type= --exclude-type= --output? --no-sync"},
 		{names: "readlink realpath", operands: "path", opts: "-fmenqsvzLPE --canonicalize --canonicalize-existing --canonicalize-missing --no-newline --zero --relative-to= --relative-base= --no-symlinks --strip"},
 		{names: "basename dirname", operands: "text", opts: "-azs: --multiple --suffix= --zero", loose: true},
 		{names: "namei", operands: "path", opts: "-lmovxn"},
-		{names: "file", operands: "file", opts: "-bhiLkNnprsvz0 -F: --brief --mime --mime-type --mime-encoding --dereference --no-dereference --keep-going"},
+		{names: "file", operands: "file", opts: "-bhiLkNnrsvz0 -F: --brief --mime --mime-type --mime-encoding --dereference --no-dereference --keep-going"},
 		{names: "getfacl", operands: "path", opts: "-acdelLnpRstP --absolute-names --numeric --recursive --omit-header"},
 		{names: "lsattr", operands: "path", opts: "-adlRvp"},
 		{names: "getfattr", operands: "path", opts: "-dhLPR -n: -m: -e: --absolute-names --only-values"},
@@ -23,7 +23,7 @@ func filePrograms() []program {
 		{names: "locate", operands: "text", opts: "-bceiqrw0Aln: --basename --count --existing --ignore-case --limit= --regex"},
 		{names: "find", run: findCall},
 		{names: "getconf", operands: "text", opts: "-a"},
-		{names: "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum", operands: "file", opts: "-bctzwrsa: --binary --check --tag --text --zero --ignore-missing --quiet --status --strict --warn --algorithm="},
+		{names: "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum", operands: "file", opts: "-btzrsa: --binary --tag --text --zero --algorithm="},
 		{names: "cmp", operands: "file", opts: "-bls -i: -n: --print-bytes --ignore-initial= --verbose --bytes= --quiet --silent"},
 		{names: "diff", operands: "file", opts: "-abBcdeEHilNnpqrstTuwyZ -C: -F: -I: -U: -W: -x: -X:file --brief --report-identical-files --context? --unified? --side-by-side --width= --left-column --suppress-common-lines --recursive --no-dereference --new-file --ignore-case --ignore-space-change --ignore-all-space --ignore-blank-lines --ignore-matching-lines= --text --strip-trailing-cr --exclude= --color? --label="},
 		{names: "comm", operands: "file", opts: "-123z --check-order --nocheck-order --output-delimiter= --total --zero-terminated"},
@@ -35,7 +35,8 @@ func filePrograms() []program {
 }
 
 // What find's tests and actions take: none, one word, or one word that is looked up. Missing here and so
-// destructive: -delete, -fls, -fprint, -fprint0, -fprintf, -ok, -okdir, -files0-from.
+// destructive: -delete, -execdir (relative names mean
+// something else in every directory), -fls, -fprint, -fprint0, -fprintf, -ok, -okdir, -files0-from.
 var (
 	findPlain = words(`-not ! ( ) -a -and -o -or , -true -false -print -print0 -ls -prune -quit -empty -readable
 		-writable -executable -nouser -nogroup -xdev -mount -follow -noleaf -daystart -depth -d
@@ -43,7 +44,6 @@ var (
 	findValue = words(`-name -iname -path -ipath -wholename -iwholename -regex -iregex -regextype -lname -ilname -type -xtype
 		-size -links -inum -samefile -perm -user -group -uid -gid -used -fstype -context -maxdepth -mindepth -amin -cmin
 		-mmin -atime -ctime -mtime -anewer -cnewer -newer -newermt -newerct -newerat -newermm -newercm -newerac -printf`)
-	findRuns = words(`-exec -execdir`)
 )
 
 func words(s string) map[string]bool {
@@ -63,6 +63,7 @@ func findCall(c *call) {
 	for len(args) > 0 && !args[0].dash() && !args[0].is("!") && !args[0].is("(") {
 		roots, args = append(roots, args[0]), args[1:]
 	}
+	c.operands(&parsed{operands: roots}, "path", 0)
 	if len(roots) == 0 {
 		roots = []word{{kind: exact, text: ".", span: c.span}}
 	}
@@ -78,7 +79,7 @@ func findCall(c *call) {
 				c.destructive(args[i].span, "unknown-value", "unquoted, this can become several words, which find then takes for actions; quote it")
 				return
 			}
-		case findRuns[v.text]:
+		case v.text == "-exec":
 			end := i + 1
 			for end < len(args) && !args[end].is(";") && !(args[end].is("+") && args[end-1].is("{}")) {
 				end++
@@ -103,7 +104,7 @@ func (c *call) findRuns(command, roots []word) {
 		if root.kind == exact || root.kind == glob {
 			found = root
 			found.kind, found.one, found.raw = glob, true, origin{fixed: root.span}
-			found.text = strings.TrimSuffix(root.text, "/") + "/[name]"
+			found.text = strings.TrimSuffix(root.text, "/") + "/[dir]/[name]"
 			found.safe = found.text[0] != '-'
 		}
 		var words []word

@@ -27,7 +27,13 @@ func mysqlPrograms() []program {
 			opts: "-vHsF -d: -j: --verbose --hexdump --short-form --base64-output= --database= --start-datetime= --stop-datetime= --start-position= --stop-position= --offset= --server-id= --include-gtids= --exclude-gtids= --skip-gtids --verify-binlog-checksum --no-defaults --print-table-metadata --force-if-open"},
 		{names: "innochecksum", operands: "file", opts: "-vciS -s: -e: -p: --verbose --count --start-page= --end-page= --page= --page-type-summary --strict-check="},
 		{names: "my_print_defaults", operands: "text", opts: "-se -c:file --show --defaults-file=file --defaults-extra-file=file"},
-		{names: "mysqldumpslow mariadb-dumpslow", operands: "file", opts: "-adrl -s: -t: -n: -g: -h: -i: -v"},
+		{names: "mysqldumpslow mariadb-dumpslow", operands: "file", opts: "-adrl -s: -t: -n: -g: -h: -i: -v", check: func(c *call, p *parsed) {
+			for _, v := range p.operands {
+				if v.kind != exact || !strings.HasPrefix(v.text, "/") || !plainText(v.text) {
+					c.cannot(v.span, "Perl opens this file, and a name can be a command to it; give a plain path")
+				}
+			}
+		}},
 	}
 }
 
@@ -93,9 +99,10 @@ func mysqladminCheck(c *call, p *parsed) {
 		switch {
 		case v.kind == exact && mysqladminReads[v.text]:
 		case v.is("shutdown"):
-			if g := p.find("h", "host"); g != nil && (g.value.kind != exact || !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, g.value.text)) {
-				c.destructive(g.span, "other-host", "this stops a server on another host, which is not looked at")
-				continue
+			for _, g := range p.opts {
+				if (g.name == "h" || g.name == "host") && (g.value.kind != exact || !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, g.value.text)) {
+					c.destructive(g.span, "other-host", "this stops a server on another host, which is not looked at")
+				}
 			}
 			c.add(checks.Disruptive, v.span, "service", "shutdown stops the server")
 		default:

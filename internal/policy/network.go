@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,7 +17,7 @@ func networkPrograms() []program {
 		{names: "route", opts: "-46nevF"},
 		{names: "arp", opts: "-anve -i:"},
 		{names: "ethtool", run: ethtoolCall},
-		{names: "ping ping6", operands: "text", most: 1, opts: "-46nqvDOb -c: -i: -I: -w: -W: -s: -t:", check: pingCheck},
+		{names: "ping ping6", operands: "text", most: 1, opts: "-46nqvDO -c: -i: -I: -w: -W: -s: -t:", check: pingCheck},
 		{names: "traceroute traceroute6 tracepath", operands: "text", opts: "-46nIUT -m: -q: -w: -p: -i:"},
 		{names: "mtr", operands: "text", opts: "-46nrwbz -c: -i: -s: --report --report-wide --report-cycles= --no-dns", check: needs("r", "report", "w", "report-wide")},
 		{names: "dig host nslookup", run: digCall},
@@ -35,8 +36,8 @@ func networkPrograms() []program {
 				c.cannot(c.span, "of nft only list is known to be harmless")
 				return
 			}
-			for _, v := range c.args {
-				if v.kind != exact || v.text == "-f" || strings.ContainsAny(v.text, ";{\n") {
+			for _, v := range c.args[1:] {
+				if v.kind != exact || v.dash() || strings.ContainsAny(v.text, ";{\n") {
 					c.cannot(v.span, "what nft does here is not known beforehand")
 				}
 			}
@@ -109,10 +110,14 @@ func ethtoolCall(c *call) {
 	}
 }
 
-// pingCheck: an interval of nothing is a flood, and so is -f, which is not listed.
+// pingInterval is a whole second at least: less is a flood, and so is -f, which is not listed.
+var pingInterval = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
+
 func pingCheck(c *call, p *parsed) {
-	if g := p.find("i"); g != nil && (g.value.kind != exact || strings.HasPrefix(g.value.text, "0") || strings.HasPrefix(g.value.text, ".")) {
-		c.cannot(g.span, "ping more than once a second is not known to be harmless")
+	for _, g := range p.opts {
+		if g.name == "i" && (g.value.kind != exact || !pingInterval.MatchString(g.value.text)) {
+			c.cannot(g.span, "ping more than once a second is not known to be harmless")
+		}
 	}
 }
 
@@ -124,7 +129,7 @@ func digCall(c *call) {
 	}
 	for i, v := range c.args {
 		switch {
-		case v.kind == fields || v.kind == prefix && !v.safe:
+		case v.kind != exact && v.dash():
 			c.destructive(v.span, "unknown-value", "the value is not known beforehand, and can be an option")
 			return
 		case v.kind != exact || !strings.HasPrefix(v.text, "-"):

@@ -243,6 +243,11 @@ func (c *call) nextValue(o *option, g given, p *parsed, args []word, i int) (use
 		c.destructive(next.span, "unknown-value", "this can become several words, and the second an option")
 		return 1, false
 	}
+	if next.kind != glob && strings.HasPrefix(next.text, "-") && len(next.text) > 1 && (next.text[1] < '0' || next.text[1] > '9') {
+		// A program whose option takes a value only at times would see an option here.
+		c.destructive(next.span, "unknown-value", "whether this is a value or an option is not certain; attach it to the option")
+		return 1, false
+	}
 	g.value = next
 	p.opts = append(p.opts, g)
 	return 1, c.value(o, next)
@@ -299,7 +304,9 @@ func (c *call) operand(kind string, v word) {
 			why = fmt.Sprintf("%s takes plain numbers only to be known as harmless", c.name.text)
 		}
 	case "file":
-		why = readable(v)
+		if why = readable(v); why == "" && c.anyDir && !strings.HasPrefix(v.text, "/") && !v.is("-") {
+			why = "which directory this is read in is not known"
+		}
 	default:
 		why = fmt.Sprintf("operands of kind %q are not understood", kind)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"strings"
 
 	"interlock/checks"
@@ -11,7 +12,7 @@ import (
 func packagePrograms() []program {
 	return []program{
 		{names: "apt apt-get aptitude", run: aptCall,
-			opts: "-yqdsuVm -# --yes --assume-yes --quiet --download-only --simulate --just-print --dry-run --recon --no-act --only-upgrade --no-install-recommends --no-upgrade --show-upgraded --verbose-versions --installed --upgradable --manual-installed -a --all-versions -n --names-only --full"},
+			opts: "-yqdsuV -# --yes --assume-yes --quiet --download-only --simulate --just-print --dry-run --recon --no-act --only-upgrade --no-install-recommends --no-upgrade --show-upgraded --verbose-versions --installed --upgradable --manual-installed -a --all-versions -n --names-only --full"},
 		{names: "apt-cache", run: verb("policy show showpkg showsrc search depends rdepends pkgnames stats madison unmet", "-afinq --names-only --installed --full --no-all-versions --recurse", false)},
 		{names: "apt-mark", run: verb("showhold showauto showmanual showinstall", "", false)},
 		{names: "apt-config", run: verb("dump", "", false)},
@@ -24,16 +25,16 @@ func packagePrograms() []program {
 		{names: "zypper", run: zypperCall},
 		{names: "snap flatpak", run: verb("list info version", "--all", false)},
 		{names: "needs-restarting", opts: "-rs"},
-		{names: "subscription-manager", run: verb("status identity version", "", false)},
 	}
 }
 
-// packages takes the names of packages as repositories have them: never a file, an address, or apt's name- that
-// removes.
+// packageName is a package as repositories have it, perhaps with an architecture and a version. It is never a
+// file, an address or a pattern, nor one of apt's name- and aptitude's name_, which remove and purge.
+var packageName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9+._-]*[a-zA-Z0-9+](:[a-z0-9]+)?(=[a-zA-Z0-9.+:~-]*[a-zA-Z0-9])?$`)
+
 func (c *call) packages(names []word) {
 	for _, v := range names {
-		if v.kind != exact || v.text == "" || strings.Trim(v.text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+:=~-") != "" ||
-			v.tilde || strings.HasPrefix(v.text, ".") || strings.HasSuffix(v.text, "-") || strings.HasSuffix(v.text, ".rpm") || strings.HasSuffix(v.text, ".deb") || strings.Contains(v.text, "://") || strings.Contains(v.text, ".*") {
+		if v.kind != exact || !packageName.MatchString(v.text) || strings.Contains(v.text, ".+") || strings.HasSuffix(v.text, ".rpm") || strings.HasSuffix(v.text, ".deb") {
 			c.cannot(v.span, "%s is not known to be a package of the configured repositories", describe(v))
 		}
 	}
@@ -61,10 +62,7 @@ func aptCall(c *call) {
 		return
 	}
 	switch v.text {
-	case "list", "show", "search", "policy", "depends", "rdepends", "changelog", "indextargets", "madison", "showsrc", "check":
-		if v.text == "check" || v.text == "changelog" {
-			c.cannot(v.span, "%s %s writes to the cache", c.name.text, v.text)
-		}
+	case "list", "show", "search", "policy", "depends", "rdepends", "indextargets", "madison", "showsrc":
 	case "install", "upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade", "update", "remove", "purge", "autoremove":
 		if simulated && baseName(c.name.text) != "aptitude" {
 			return
@@ -107,6 +105,9 @@ func rpmCall(c *call) {
 			c.cannot(g.span, "this format can run macros")
 		}
 	}
+	if p.has("V", "verify") && p.has("p") {
+		c.cannot(c.span, "verifying a package file runs its script")
+	}
 	kind := "text"
 	if p.has("p", "f", "file") {
 		kind = "file"
@@ -133,6 +134,10 @@ func yumCall(c *call) {
 	}
 	v := p.operands[0]
 	rest := p.operands[1:]
+	if v.kind != exact {
+		c.cannot(v.span, "what %s does here is not known beforehand", c.name.text)
+		return
+	}
 	switch v.text {
 	case "list", "info", "search", "provides", "whatprovides", "repolist", "check-update", "deplist", "repoquery", "updateinfo":
 	case "history":

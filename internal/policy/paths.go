@@ -65,8 +65,11 @@ func readablePath(text string, pattern, tilde bool) string {
 		if text == "" || text == "-" {
 			return ""
 		}
-		if slices.Contains(harmlessDevices, path.Clean(text)) {
+		if slices.Contains(harmlessDevices, text) {
 			return ""
+		}
+		if slices.Contains(strings.Split(text, "/"), "..") {
+			return "where .. leads to depends on links that are not seen here"
 		}
 		text = path.Clean(text)
 	}
@@ -83,14 +86,15 @@ func readablePath(text string, pattern, tilde bool) string {
 	if len(parts) == 0 || absolute && parts[0] == "" {
 		return "everything under / is too much to read"
 	}
+	if run := slices.Index(parts, "run"); pattern && absolute && (run == 0 || run == 1 && parts[0] == "var") {
+		return "the pattern can match a pipe, and reading it takes away what is in it"
+	}
 	return topDirectory(parts, absolute)
 }
 
 func topDirectory(parts []string, absolute bool) string {
 	first, last := parts[0], parts[len(parts)-1]
 	switch {
-	case first == "..":
-		return "the path leads out of a directory that is not known"
 	case first == "dev":
 		return "reading a device can change what it does"
 	case first == "sys":
@@ -99,7 +103,7 @@ func topDirectory(parts []string, absolute bool) string {
 		if !procReadable(parts[1:]) {
 			return "not every file under /proc is harmless to read; this one is not known to be"
 		}
-	case absolute && strings.ContainsAny(first, globChars):
+	case (absolute || len(parts) > 1) && strings.ContainsAny(first, globChars):
 		return "the pattern can match a device"
 	case strings.Contains(last, "initctl") || strings.HasSuffix(last, ".fifo") || strings.HasSuffix(last, ".pipe"):
 		return "reading a pipe takes away what is in it"

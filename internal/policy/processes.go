@@ -22,7 +22,7 @@ func processPrograms() []program {
 		{names: "id", operands: "text", opts: "-agGnruzZ --group --groups --name --real --user --zero"},
 		{names: "last lastb", operands: "text", opts: "-adFiRwxns: -f:file -t: -p: -# --since= --until= --fulltimes --hostlast --nohostname --dns --ip --limit= --present= --fullnames --system"},
 		{names: "lastlog", opts: "-b: -t: -u:"},
-		{names: "sleep", operands: "number"},
+		{names: "sleep", operands: "text"},
 		{names: "vmstat", operands: "number", opts: "-afmnsdDtwz -S: -p:"},
 		{names: "iostat", operands: "text", opts: "-cdhkmNsxytzHVgjp? --human --dec? --pretty"},
 		{names: "mpstat", operands: "number", opts: "-AuV -I: -P: -N:"},

@@ -67,8 +67,17 @@ func compileRule(r Rule) (rule, error) {
 	if r.Class < checks.Destructive && slices.Contains(runsCode, baseName(out.words[0])) {
 		return fail("%s runs the code that it is given: name the script instead", out.words[0])
 	}
+	if r.Class < checks.Destructive && out.wild() && runsOthers[baseName(out.words[0])] {
+		return fail("%s runs other commands: name the command that it runs; %s before it makes no difference", out.words[0], out.words[0])
+	}
 	return out, nil
 }
+
+// runsOthers are the wrappers: what they run is matched by itself.
+var runsOthers = words(`sudo su runuser env nice ionice nohup setsid stdbuf timeout time command xargs ssh watch find taskset`)
+
+// wild tells whether the match leaves words open.
+func (r rule) wild() bool { return r.rest || slices.Contains(r.words, "*") }
 
 // fit is how a rule fits a command.
 type fit int

@@ -196,7 +196,7 @@ var sqlForbidden = words(`INTO FOR LOCK PROCEDURE ANALYZE INSERT UPDATE DELETE C
 
 // sqlBeforeParen are the words that may stand before a parenthesis without being functions.
 var sqlBeforeParen = words(`SELECT ALL AND ANY AS BETWEEN BY CASE DISTINCT DIV ELSE EXCEPT EXISTS FROM HAVING IN INTERSECT INTERVAL
-	IS JOIN KEY LIKE LIMIT MOD NOT ON OR ORDER OVER REGEXP RLIKE SOME THEN UNION USING WHEN WHERE XOR PARTITION
+	AGAINST MATCH IS JOIN KEY LIKE LIMIT MOD NOT ON OR ORDER OVER REGEXP RLIKE SOME THEN UNION USING WHEN WHERE XOR PARTITION
 	CHAR VARCHAR DECIMAL BINARY SIGNED UNSIGNED DATETIME TIME COLUMNS INDEX SEPARATOR ASC DESC`)
 
 // sqlFunctions are built in and neither wait, lock, write nor read files. A name that is missing here may be
@@ -250,19 +250,16 @@ func expressions(t []sqlToken, names bool) string {
 	return ""
 }
 
-// named tells whether the word at i is a column's name behind a dot, or follows SHOW where it means an object:
-// SHOW CREATE PROCEDURE, SHOW PROCEDURE STATUS.
+// named tells whether the word at i means an object of SHOW: SHOW CREATE PROCEDURE, SHOW PROCEDURE STATUS,
+// SHOW GRANTS FOR, SHOW REPLICA STATUS FOR CHANNEL.
 func named(t []sqlToken, i int) bool {
-	if i > 0 && t[i-1].text == "." {
-		return t[i].text != "NEXTVAL"
-	}
 	if t[0].text != "SHOW" {
 		return false
 	}
 	switch t[i].text {
 	case "PROCEDURE":
 		return i == 1 || t[i-1].text == "CREATE"
-	case "FOR": // SHOW GRANTS FOR, SHOW REPLICA STATUS FOR CHANNEL
+	case "FOR":
 		return !slices.ContainsFunc(t, func(t sqlToken) bool { return t.text == "SELECT" })
 	}
 	return false

@@ -21,11 +21,7 @@ func storagePrograms() []program {
 		{names: "mdadm", run: mdadmCall},
 		{names: "dmsetup", run: verb("ls status info table deps version targets", "-Ccv -o: --columns --noheadings --tree --target= --verbose", false)},
 		{names: "nvme", run: nvmeCall},
-		{names: "blockdev", operands: "path", opts: "-v --getro --getss --getpbsz --getiomin --getioopt --getalignoff --getmaxsect --getbsz --getsz --getsize --getsize64 --getra --getfra --getdiskseq --getzonesz --report"},
-		{names: "hdparm", operands: "path", opts: "-iIg"},
 		{names: "fdisk sfdisk", operands: "path", opts: "-lu? --list --bytes -o:", check: needs("l", "list")},
-		{names: "tune2fs", operands: "path", opts: "-l", check: needs("l")},
-		{names: "dumpe2fs", operands: "path", opts: "-hx", check: needs("h")},
 		{names: "xfs_info", operands: "path"},
 		{names: "zpool", run: verbs("list status iostat get history events", "-HLPpvxDstg -o: -T:")},
 		{names: "zfs", run: verbs("list get", "-Hpr -d: -o: -s: -t: -S:")},
@@ -37,11 +33,8 @@ func storagePrograms() []program {
 		}},
 		{names: "lsscsi", opts: "-cdgHikLlpstuUwv"},
 		{names: "quota repquota", operands: "text", opts: "-asugvqi"},
-		{names: "exportfs showmount", operands: "none", opts: "-sve", check: func(c *call, p *parsed) {
-			if baseName(c.name.text) == "exportfs" && !p.has("s") && len(p.opts) > 0 && !(len(p.opts) == 1 && p.has("v")) {
-				c.cannot(c.span, "exportfs in this form is not known to be harmless")
-			}
-		}},
+		{names: "exportfs", opts: "-vs"},
+		{names: "showmount", operands: "text", most: 1, opts: "-ade --all --directories --exports --no-headers"},
 	}
 }
 
@@ -94,6 +87,10 @@ func nvmeCall(c *call) {
 	if !ok || len(p.operands) == 0 {
 		return
 	}
+	if p.operands[0].kind != exact {
+		c.cannot(p.operands[0].span, "what nvme does here is not known beforehand")
+		return
+	}
 	switch p.operands[0].text {
 	case "list", "list-subsys", "smart-log", "error-log", "id-ctrl", "id-ns", "fw-log", "version":
 		c.operands(&parsed{operands: p.operands[1:]}, "path", 0)
@@ -103,13 +100,14 @@ func nvmeCall(c *call) {
 }
 
 func btrfsCall(c *call) {
-	if len(c.args) >= 2 {
+	if len(c.args) >= 2 && c.args[0].kind == exact && c.args[1].kind == exact {
 		switch c.args[0].text + " " + c.args[1].text {
 		case "filesystem show", "filesystem df", "filesystem usage", "fi show", "fi df", "fi usage", "subvolume list", "device stats", "scrub status":
 			for _, v := range c.args[2:] {
 				if v.dash() {
 					c.destructive(v.span, "unknown-option", "btrfs with options is not known to be harmless")
 				}
+				c.operand("path", v)
 			}
 			return
 		}

@@ -19,7 +19,7 @@ func systemPrograms() []program {
 		{names: "which whereis", operands: "text", opts: "-abms --all"},
 		{names: "lscpu", opts: "-abcJy --json --online --offline --all --extended? --parse? --bytes -e? -p? -C?"},
 		{names: "lsmem", opts: "-abJnPrs? -o: --all --bytes --json --noheadings --output= --summary?"},
-		{names: "lspci", opts: "-bDkmnPqtvx -s: -d: -#"},
+		{names: "lspci", opts: "-bDkmnPqtv -s: -d:"},
 		{names: "lsusb", opts: "-tv -s: -d:"},
 		{names: "lshw", opts: "-C: -c:"},
 		{names: "lsmod"},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,7 +40,7 @@ func (c *call) boot(text string) {
 }
 
 var (
-	systemctlReads = words(`status show cat help list-units list-unit-files list-timers list-sockets list-paths list-automounts
+	systemctlReads = words(`status show cat list-units list-unit-files list-timers list-sockets list-paths list-automounts
 		list-dependencies list-jobs list-machines is-active is-enabled is-failed is-system-running get-default show-environment`)
 	// start is missing: it interrupts nothing that runs, but runs what the unit says. kill is missing: the unit's
 	// own way to stop is what keeps its data.
@@ -75,6 +76,11 @@ func systemctlCall(c *call) {
 // make filesystems or end the machine.
 var systemUnits = strings.Fields("systemd-journald systemd-resolved systemd-timesyncd systemd-networkd systemd-logind systemd-udevd")
 
+// notServices are names of units and init scripts that end the machine, take its filesystems away, write to
+// disks, or make a new cluster (mysql@bootstrap).
+var notServices = regexp.MustCompile(`(?i)halt|reboot|poweroff|shutdown|kexec|u(n)?mount|mountall|mountnfs|sendsigs|kill|single|rescue|emergency|initrd|` +
+	`update|mkfs|format|wipe|install|fsck|bootstrap|swap|blk-availability|crypt|growfs|repart|^rc(S|\.local|[0-9])?$`)
+
 // units takes the names of services. Of the other types only sockets and timers are known: reaching
 // poweroff.target is not an interruption.
 func (c *call) units(verb string, units []word) {
@@ -96,6 +102,8 @@ func (c *call) units(verb string, units []word) {
 				continue
 			}
 			c.cannot(u.span, "%s of a .%s unit is not known to keep data", verb, kind)
+		case notServices.MatchString(u.text):
+			c.cannot(u.span, "%s is not a service that keeps data when it is stopped", u.text)
 		case strings.HasPrefix(name, "systemd-") && !slices.Contains(systemUnits, name):
 			c.cannot(u.span, "%s does things to the system that are not known to keep data", u.text)
 		default:

@@ -23,7 +23,7 @@ func textPrograms() []program {
 		{names: "strings", operands: "file", opts: "-afw -n: -t: -e: -# --all --bytes= --radix="},
 		{names: "od", operands: "file", opts: "-abcdfilosvx -A: -j: -N: -t: -w? --address-radix= --skip-bytes= --read-bytes= --format= --output-duplicates"},
 		{names: "hexdump hd", operands: "file", opts: "-bcCdoxv -n: -s: -e: --canonical --length= --skip="},
-		{names: "xxd", operands: "file", most: 1, opts: "-abeupi -c: -g: -l: -s: -o:"},
+		{names: "xxd", run: xxdCall},
 		{names: "base64 base32", operands: "file", opts: "-di -w: --decode --wrap="},
 		{names: "seq", operands: "text", opts: "-w -s: -f: -#", loose: true},
 		{names: "jq", run: jqCall},
@@ -49,6 +49,25 @@ func grepCheck(c *call, p *parsed) {
 	}
 }
 
+// xxdCall: xxd reads -ps as one option, and writes to its second operand.
+func xxdCall(c *call) {
+	files := 0
+	for i := 0; i < len(c.args); i++ {
+		switch v := c.args[i]; {
+		case v.is("-a") || v.is("-b") || v.is("-e") || v.is("-u") || v.is("-i") || v.is("-p"):
+		case (v.is("-c") || v.is("-g") || v.is("-l") || v.is("-s") || v.is("-o")) && i+1 < len(c.args):
+			i++
+			c.operand("number", c.args[i])
+		case v.dash() || v.kind == glob || files > 0:
+			c.cannot(v.span, "this form of xxd is not known to read only")
+			return
+		default:
+			files++
+			c.operand("file", v)
+		}
+	}
+}
+
 // teeCall: a copy to nowhere is none.
 func teeCall(c *call) {
 	for _, v := range c.args {
@@ -70,7 +89,8 @@ func zipCall(c *call) {
 		return
 	}
 	c.operands(p, "file", 0)
-	if !p.has("c", "stdout", "to-stdout", "t", "test", "l", "list", "version", "help") && len(p.operands) > 0 {
+	asks := p.has("t", "test", "l", "list", "version", "help") && !p.has("d", "decompress", "uncompress") // the last one counts
+	if !p.has("c", "stdout", "to-stdout") && !asks && len(p.operands) > 0 {
 		c.destructive(c.span, "write", "%s without -c replaces the file", c.name.text)
 	}
 }

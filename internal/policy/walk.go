@@ -57,6 +57,7 @@ type walker struct {
 	assigns map[string]int    // how often each variable is assigned in this code
 	vars    map[string][]word // what a variable's value is known to be; more than one: one after the other
 	tracked bool              // values of variables are followed: the code has no read that could change them
+	anyDir  bool              // the working directory is not a home, and may be /
 	pieces  []string          // text of here-documents that feed the statement at hand
 }
 
@@ -193,8 +194,10 @@ func (w *walker) command(cmd syntax.Command, straight bool) {
 	case *syntax.CallExpr:
 		w.simple(cmd, straight)
 	case *syntax.BinaryCmd:
+		w.depth-- // a chain is long, not deep; its length is bounded by that of the command
 		w.stmt(cmd.X, false)
 		w.stmt(cmd.Y, false)
+		w.depth++
 	case *syntax.Block:
 		w.stmts(cmd.Stmts, straight)
 	case *syntax.Subshell:

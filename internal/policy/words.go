@@ -56,6 +56,11 @@ func (w *walker) words(n *syntax.Word) []word {
 		return []word{w.word(n)}
 	}
 	at := w.origin.at(n)
+	for _, part := range n.Parts {
+		if lit, ok := part.(*syntax.Lit); ok && strings.Contains(lit.Value, `\`) {
+			return []word{{kind: fields, span: at}} // which of the braces are quoted is not for us
+		}
+	}
 	copied := &syntax.Word{Parts: append([]syntax.WordPart(nil), n.Parts...)} // SplitBraces alters it
 	if !syntax.SplitBraces(copied) {
 		v := w.word(n)
@@ -310,7 +315,7 @@ func (b *builder) param(p *syntax.ParamExp, quoted bool) {
 		b.unknown(quoted)
 		return
 	}
-	if p.Length || name == "?" || name == "#" || name == "$" {
+	if p.Length || name == "?" || name == "#" || name == "$" || name == "!" {
 		b.number(quoted)
 		return
 	}
@@ -385,7 +390,11 @@ func (w *walker) numbersOnly(s *syntax.CmdSubst) bool {
 	}
 	var lits []string
 	for _, a := range call.Args {
-		lits = append(lits, a.Lit())
+		if lit := a.Lit(); plainText(lit) {
+			lits = append(lits, lit)
+			continue
+		}
+		return false
 	}
 	switch lits[0] {
 	case "pidof":

@@ -24,7 +24,7 @@ func wrappers() []program {
 		{names: "time", opts: "-pv", run: prefixed(0)},
 		{names: "env", run: envCall},
 		{names: "command", run: commandCall},
-		{names: "sudo", opts: "-nHEiskSl -u: -g: -p: -U: --non-interactive --set-home --preserve-env --login --shell --user= --group= --prompt=", run: sudoCall},
+		{names: "sudo", opts: "-nHEisSl -u: -g: -p: -U: --non-interactive --set-home --preserve-env --login --shell --user= --group= --prompt=", run: sudoCall},
 		{names: "runuser su", run: suCall},
 		{names: "sh bash dash", run: shellCall},
 		{names: "ash ksh zsh fish csh tcsh perl python python2 python3 ruby php node lua", run: interpreterCall},
@@ -136,7 +136,7 @@ func sudoCall(c *call) {
 		}
 		c.anyShell(words)
 	}
-	if len(words) == 0 && !p.has("k", "version", "help") {
+	if len(words) == 0 && !p.has("version", "help") {
 		c.cannot(c.span, "sudo without a command")
 	}
 	c.runs(words)
@@ -183,7 +183,7 @@ func suCall(c *call) {
 		}
 		switch {
 		case v.is("-") || v.is("-l") || v.is("--login"):
-		case v.is("-c") || v.is("-lc"):
+		case (v.is("-c") || v.is("-lc")) && code == nil:
 			code = next()
 		case v.is("-s"):
 			if n := next(); n != nil && n.kind == exact {
@@ -257,7 +257,7 @@ func shellCall(c *call) {
 				return
 			}
 			for k, next := range c.args[i+1:] {
-				if next.dash() && (k > 0 || next.kind != prefix) {
+				if next.dash() && (k > 0 || next.kind == exact) {
 					c.cannot(next.span, "options after -c are not understood")
 					return
 				}
@@ -282,6 +282,10 @@ func xargsCall(c *call) {
 	p, ok := c.parse(firstOnly(c.prog.spec), c.args)
 	if !ok || len(p.operands) == 0 {
 		return // echo
+	}
+	if p.has("I") && p.has("n", "L", "max-args", "max-lines") {
+		c.cannot(c.span, "of -I and -n or -L xargs takes the last, or not")
+		return
 	}
 	words := append([]word(nil), p.operands...)
 	if g := p.find("I"); g != nil {
