@@ -1,8 +1,6 @@
 package sshrun
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +14,7 @@ import (
 type identity struct {
 	from   string // where it comes from, for errors
 	pub    ssh.PublicKey
-	signer ssh.Signer // nil: file signs
+	signer ssh.Signer // nil: file, once opened
 	file   *keyFile
 }
 
@@ -138,20 +136,18 @@ func (r *keyRing) certificate(path string, files []identity, agentKeys []ssh.Sig
 
 // login is one authentication: which keys were offered, and what the host takes.
 type login struct {
-	c       *Client
 	s       *settings
-	ctx     context.Context // of the Dial; ends with it
 	ring    *keyRing
-	next    int // the first key that was not offered yet
+	open    func(*keyFile) (ssh.Signer, error) // keyFile.open, for this connection
+	next    int                                // the first key that was not offered yet
 	allowed []string
 	failed  []string // keys that could not sign
-	started bool
 }
 
 // method is called after "none" and after each failed or partial try: it offers the keys that are left. Thus
 // a key that cannot sign (a wrong passphrase, an agent that says no) does not keep the others from being tried.
 func (l *login) method(state *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-	l.started, l.allowed = true, state.AllowedMethods
+	l.allowed = state.AllowedMethods
 	if !slices.Contains(l.allowed, "publickey") || !l.s.pubkeyAuth || !l.s.prefers("publickey") || l.next >= len(l.ring.ids) {
 		return nil, l.refused()
 	}
@@ -228,20 +224,16 @@ func (o *offer) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 
 func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	id := o.login.ring.ids[o.index]
-	signer := id.signer
+	signer, err := id.signer, error(nil)
 	if signer == nil {
-		signer = &fileSigner{file: id.file, ask: &o.login.c.prompt, ctx: o.login.ctx}
-		if o.login.s.batch && id.file.locked() {
-			signer = nil
-		}
+		signer, err = o.login.open(id.file)
 	}
-	err := errors.New(id.from + ": encrypted, and BatchMode is on")
-	if signer != nil {
-		var sig *ssh.Signature
-		if sig, err = signWith(signer, rand, data, algorithm); err == nil {
-			return sig, nil
-		}
+	var sig *ssh.Signature
+	if err == nil {
+		sig, err = signWith(signer, rand, data, algorithm)
 	}
-	o.login.failed = append(o.login.failed, err.Error())
-	return nil, err
+	if err != nil {
+		o.login.failed = append(o.login.failed, err.Error())
+	}
+	return sig, err
 }

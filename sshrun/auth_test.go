@@ -119,6 +119,28 @@ func TestKeysAreOfferedInSSHsOrder(t *testing.T) {
 	}
 }
 
+func TestTooManyKeys(t *testing.T) {
+	r := newRig(t)
+	var keys []string
+	for i := range 7 {
+		keys = append(keys, r.path(fmt.Sprintf("extra%d", i)))
+		keygen(t, "-t", "ed25519", "-N", "", "-f", keys[i])
+	}
+	r.configure("IdentityAgent " + startAgent(t, keys...))
+	r.refused(r.client(), "127.0.0.1", StageAuthenticate, "Too many authentication failures", "IdentitiesOnly")
+}
+
+// The host wants two keys one after the other.
+func TestTwoKeysWanted(t *testing.T) {
+	r := newRig(t, "AuthenticationMethods publickey,publickey")
+	r.refused(r.client(), "127.0.0.1", StageAuthenticate)
+	second := r.path("second")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", second)
+	write(t, r.path("authorized_keys"), read(t, r.key+".pub")+read(t, second+".pub"))
+	r.configure("IdentityFile " + second)
+	r.dial(r.client(), "127.0.0.1")
+}
+
 func TestUserCertificates(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "user_ca")
 	keygen(t, "-t", "ed25519", "-N", "", "-f", ca)

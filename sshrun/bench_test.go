@@ -52,7 +52,7 @@ func BenchmarkFanOut(b *testing.B) {
 	options := []string{"-F", config}
 	for name, args := range map[string][]string{
 		"clush":        {"-q", "-f", strconv.Itoa(parallel), "-o", strings.Join(options, " "), "-w", strings.Join(names, ","), "true"},
-		"parallel-ssh": {"-i", "-p", strconv.Itoa(parallel), "-x", strings.Join(options, " "), "-h", list, "true"},
+		"parallel-ssh": {"-i", "-t", "0", "-p", strconv.Itoa(parallel), "-x", strings.Join(options, " "), "-h", list, "true"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			if _, err := exec.LookPath(name); err != nil {

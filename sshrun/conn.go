@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -85,20 +86,41 @@ type nativeConn struct {
 	mu      sync.Mutex
 	cause   error // why it is gone, if known
 	working sync.WaitGroup
+	pumps   pumps
 }
 
 // envVar is an environment variable to ask the host for.
 type envVar struct{ name, value string }
 
-func newNativeConn(c *Client, s *settings, conn *watchedConn, client *ssh.Client) *nativeConn {
-	n := &nativeConn{host: s.name, client: client, conn: conn, remote: conn.RemoteAddr(), env: s.environment(), lost: make(chan struct{})}
-	n.working.Go(func() {
-		err := client.Wait()
-		n.giveUp(err)
-		close(n.lost)
-	})
-	n.working.Go(func() { n.watch(c.keepAlive(s)) })
+func newNativeConn(c *Client, s *settings, watched *watchedConn, conn ssh.Conn, chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) *nativeConn {
+	n := &nativeConn{host: s.name, client: &ssh.Client{Conn: conn}, conn: watched, remote: watched.RemoteAddr(),
+		env: s.environment(), lost: make(chan struct{})}
+	n.working.Go(func() { n.serve(chans, reqs) })
+	n.watch(c.keepAlive(s))
 	return n
+}
+
+// serve answers what the host asks for, which is no, until the connection ends. It does in one goroutine what
+// ssh.NewClient does in three.
+func (n *nativeConn) serve(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
+	for chans != nil || reqs != nil {
+		select {
+		case ch, ok := <-chans:
+			if !ok {
+				chans = nil
+				continue
+			}
+			ch.Reject(ssh.Prohibited, "not asked for")
+		case r, ok := <-reqs:
+			if !ok {
+				reqs = nil
+				continue
+			}
+			r.Reply(false, nil) // keepalives among them
+		}
+	}
+	n.giveUp(n.client.Wait())
+	close(n.lost)
 }
 
 // environment is what SendEnv and SetEnv ask for; SetEnv wins.
@@ -130,35 +152,30 @@ func (s *settings) environment() []envVar {
 }
 
 // watch asks a silent host for a sign of life every interval, and ends the connection when it has said nothing
-// for missedKeepAlives of them.
+// for missedKeepAlives of them. A timer, not a goroutine: there may be thousands of silent hosts.
 func (n *nativeConn) watch(interval time.Duration) {
 	limit := missedKeepAlives * interval
-	asked := make(chan struct{}, 1) // a question is under way
-	for {
-		heard := time.Unix(0, n.conn.heard.Load())
-		silent := time.Since(heard)
+	var asking atomic.Bool
+	var check func()
+	check = func() {
+		select {
+		case <-n.lost:
+			return
+		default:
+		}
+		silent := n.conn.silent()
 		if silent >= limit {
 			n.giveUp(fmt.Errorf("host has not answered for %v", limit))
 			n.conn.Close()
 			return
 		}
-		if silent >= interval {
-			select {
-			case asked <- struct{}{}:
-				n.working.Go(func() {
-					n.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; it is seen by conn
-					<-asked
-				})
-			default:
-			}
-		}
-		wait := interval - silent%interval
-		select {
-		case <-time.After(wait):
-		case <-n.lost:
-			return
+		time.AfterFunc(interval-silent%interval, check)
+		if silent >= interval && asking.CompareAndSwap(false, true) {
+			n.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; conn sees it
+			asking.Store(false)
 		}
 	}
+	time.AfterFunc(interval, check)
 }
 
 // giveUp notes why the connection is gone; the first reason stays.
@@ -181,8 +198,9 @@ func (n *nativeConn) whyLost() error {
 }
 
 func (n *nativeConn) close() error {
-	n.giveUp(errors.New("connection closed"))
+	n.giveUp(errConnClosed)
 	n.conn.Close()
+	n.pumps.stop()
 	n.working.Wait()
 	return nil
 }
@@ -234,7 +252,7 @@ func (n *nativeConn) startOn(ctx context.Context, ch *ssh.Session, command strin
 		return nil, n.lostError(err)
 	}
 	native := &nativeSession{conn: n, ch: ch, done: make(chan struct{}), abandoned: make(chan struct{}),
-		streams: [2]*stream{newStream(stdout, &n.working), newStream(stderr, &n.working)}}
+		streams: [2]*stream{newStream(stdout, n), newStream(stderr, n)}}
 	native.follow(ctx)
 	return &Session{Stdin: stdin, Stdout: native.streams[0], Stderr: native.streams[1], backend: native}, nil
 }

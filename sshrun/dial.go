@@ -98,14 +98,10 @@ func (c *Client) try(ctx context.Context, s *settings, check *hostCheck, behind 
 	if err != nil {
 		return nil, openError(ctx, s, err)
 	}
-	h := &handshake{s: s, raw: raw, check: check, login: &login{c: c, s: s, ctx: ctx, ring: c.ring(s)}}
-	h.conn = &watchedConn{Conn: raw}
-	h.conn.heard.Store(time.Now().UnixNano())
-	client, err := h.run(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return newNativeConn(c, s, h.conn, client), nil
+	h := &handshake{s: s, raw: raw, check: check, login: &login{s: s, ring: c.ring(s)}}
+	h.login.open = func(f *keyFile) (ssh.Signer, error) { return f.open(ctx, &c.prompt, s.batch) }
+	h.conn = &watchedConn{Conn: raw, since: time.Now()}
+	return h.run(ctx, c, cfg)
 }
 
 // openError says why there is no byte stream to s.
@@ -139,7 +135,7 @@ type handshake struct {
 // keyVerdict is what hostCheck.check said.
 type keyVerdict struct{ err error }
 
-func (h *handshake) run(ctx context.Context, cfg *ssh.ClientConfig) (*ssh.Client, error) {
+func (h *handshake) run(ctx context.Context, c *Client, cfg *ssh.ClientConfig) (*nativeConn, error) {
 	abort := context.AfterFunc(ctx, func() { h.raw.Close() }) // deadlines do not work through jump hosts
 	defer abort()
 	cfg.HostKeyCallback = func(_ string, remote net.Addr, key ssh.PublicKey) error {
@@ -156,7 +152,7 @@ func (h *handshake) run(ctx context.Context, cfg *ssh.ClientConfig) (*ssh.Client
 		h.raw.Close()
 		return nil, h.explain(ctx, trimSSH(err))
 	}
-	return ssh.NewClient(conn, chans, reqs), nil
+	return newNativeConn(c, h.s, h.conn, conn, chans, reqs), nil
 }
 
 // explain finds the stage at which err happened.
@@ -288,7 +284,8 @@ func (c *Client) open(ctx context.Context, s *settings, behind []string) (net.Co
 // watchedConn notes when the host was last heard of, and whether it has said SSH- at all.
 type watchedConn struct {
 	net.Conn
-	heard  atomic.Int64 // Unix nanoseconds
+	since  time.Time    // when it was made; its monotonic clock is what heard counts on
+	heard  atomic.Int64 // nanoseconds after since
 	banner atomic.Bool
 	head   []byte // what came before the banner, at most maxBeforeBanner; owned by the reader
 }
@@ -296,10 +293,15 @@ type watchedConn struct {
 // maxBeforeBanner is more than x/crypto reads in search of the banner (256 bytes a line, few lines).
 const maxBeforeBanner = 16 << 10
 
+// silent is how long nothing has come.
+func (w *watchedConn) silent() time.Duration {
+	return time.Since(w.since) - time.Duration(w.heard.Load())
+}
+
 func (w *watchedConn) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
-		w.heard.Store(time.Now().UnixNano())
+		w.heard.Store(int64(time.Since(w.since)))
 		if !w.banner.Load() && len(w.head) < maxBeforeBanner {
 			w.head = append(w.head, p[:n]...)
 			if bytes.Contains(w.head, []byte("SSH-")) {

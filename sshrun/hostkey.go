@@ -273,8 +273,8 @@ func (h *hostCheck) refuse(key ssh.PublicKey) error {
 	switch {
 	case h.s.knownHostsCommand:
 		remedy = "KnownHostsCommand needs " + useOpenSSH
-	case h.s.alias != "":
-		remedy = fmt.Sprintf("compare the fingerprint, then log in once with ssh (HostKeyAlias %s)", h.s.alias)
+	case h.s.alias != "", h.s.proxyJump != "", h.s.proxyCommand != "": // ssh-keyscan knows nothing of these
+		remedy = "compare the fingerprint, then log in once with: ssh " + h.s.name
 	}
 	return &hostKeyError{err: fmt.Errorf("host key is not known: %s", describeKey(key)), remedy: remedy}
 }

@@ -128,7 +128,7 @@ func TestHostKeyAlias(t *testing.T) {
 	r.configure("HostKeyAlias blue")
 	r.dial(r.client(), "127.0.0.1")
 	r.configure("HostKeyAlias green")
-	r.refused(r.client(), "127.0.0.1", StageHostKey, "not known", "HostKeyAlias green")
+	r.refused(r.client(), "127.0.0.1", StageHostKey, "not known", "then log in once with: ssh 127.0.0.1")
 }
 
 // The inventory's address is looked up first, then its name.

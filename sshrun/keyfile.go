@@ -120,22 +120,18 @@ func (f *keyFile) usable() bool {
 	return f.note == "" && f.pub != nil && (f.signer != nil || f.pem != nil)
 }
 
-// locked tells whether a passphrase is still to be asked for.
-func (f *keyFile) locked() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.signer == nil
-}
-
 // open gives the signer; for an encrypted key it asks for the passphrase, once for all hosts. When ctx ends
-// meanwhile, the next caller is asked again.
-func (f *keyFile) open(ctx context.Context, p *prompter) (ssh.Signer, error) {
+// meanwhile, the next caller is asked again. batch: do not ask for this host.
+func (f *keyFile) open(ctx context.Context, p *prompter, batch bool) (ssh.Signer, error) {
 	p.clock.begin() // waiting for another host's answer is not this host's time either
 	defer p.clock.end()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.signer != nil || f.lockErr != nil {
 		return f.signer, f.lockErr
+	}
+	if batch {
+		return nil, fmt.Errorf("%s: encrypted, and BatchMode is on", f.path)
 	}
 	if p.term == nil {
 		f.lockErr = fmt.Errorf("%s: encrypted, and there is no terminal to ask for its passphrase: ssh-add %s", f.path, f.path)
@@ -163,28 +159,6 @@ func (f *keyFile) ask(ctx context.Context, t Terminal) error {
 		}
 	}
 	return fmt.Errorf("%s: wrong passphrase", f.path)
-}
-
-// fileSigner signs with a key file that may still be encrypted. It offers the public key first, so that the
-// passphrase is asked for only where a host takes the key.
-type fileSigner struct {
-	file *keyFile
-	ask  *prompter
-	ctx  context.Context // of the connection that signs; a Signer has no other way to learn of it
-}
-
-func (s *fileSigner) PublicKey() ssh.PublicKey { return s.file.pub }
-
-func (s *fileSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
-	return s.SignWithAlgorithm(rand, data, s.file.pub.Type())
-}
-
-func (s *fileSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	signer, err := s.file.open(s.ctx, s.ask)
-	if err != nil {
-		return nil, err
-	}
-	return signWith(signer, rand, data, algorithm)
 }
 
 func signWith(signer ssh.Signer, rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {

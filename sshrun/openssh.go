@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -85,27 +86,33 @@ func (o *opensshConn) start(ctx context.Context, command string, so StartOptions
 		return nil, err
 	}
 	s.Stdout, s.Stderr = stdout, stderr
-	s.backend = &opensshSession{ctx: ctx, cmd: cmd}
+	s.backend = &opensshSession{cmd: cmd, given: func() error { return context.Cause(ctx) }}
 	return s, nil
 }
 
 // opensshSession is one ssh process.
 type opensshSession struct {
-	ctx context.Context // of the Start; tells why the process was ended
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	given func() error // why it was given up; nil if it was not
+	once  sync.Once
+	exit  Exit
 }
 
 // errAmbiguous: ssh(1), "EXIT STATUS".
 var errAmbiguous = errors.New("ssh ended with 255, which is a failed or lost connection, a signal or the command's own 255: ssh does not tell which")
 
 func (s *opensshSession) wait() Exit {
-	err := s.cmd.Wait()
+	s.once.Do(func() { s.exit = s.result(s.cmd.Wait()) })
+	return s.exit
+}
+
+func (s *opensshSession) result(err error) Exit {
 	var ended *exec.ExitError
 	switch {
 	case err == nil:
 		return Exit{Kind: Exited}
-	case s.ctx.Err() != nil:
-		return Exit{Kind: Lost, Err: context.Cause(s.ctx)}
+	case s.given() != nil:
+		return Exit{Kind: Lost, Err: s.given()}
 	case errors.As(err, &ended) && ended.ExitCode() == 255:
 		return Exit{Kind: Lost, Err: errAmbiguous}
 	case errors.As(err, &ended) && ended.ExitCode() >= 0:
@@ -116,6 +123,7 @@ func (s *opensshSession) wait() Exit {
 
 func (s *opensshSession) close() error {
 	s.cmd.Process.Signal(syscall.SIGTERM) // its error is that it has ended
+	s.wait()
 	return nil
 }
 

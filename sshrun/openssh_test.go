@@ -78,3 +78,19 @@ func TestOpenSSHTransportChecksHostKeys(t *testing.T) {
 		t.Errorf("%v: %s", exit, &stderr)
 	}
 }
+
+func TestOpenSSHTransportClose(t *testing.T) {
+	need(t, "ssh")
+	r := newRig(t)
+	conn := r.dial(r.client(overOpenSSH), "127.0.0.1")
+	s, err := conn.Start(t.Context(), "sleep 60", StartOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 2*time.Second, func() {
+		s.Close()
+		if exit := s.Wait(); exit.Kind != Lost {
+			t.Error(exit)
+		}
+	})
+}

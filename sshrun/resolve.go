@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func (c *Client) resolve(ctx context.Context, t Target, flags Options) (*setting
 	var s settings
 	if c.sshBin == "" {
 		s = *c.defaultSettings(q.name)
-		s.identityFiles = append(q.identities, s.identityFiles...)
+		s.identityFiles = slices.Concat(q.identities, s.identityFiles)
 		if q.user != "" {
 			s.user = q.user
 		}

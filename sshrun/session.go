@@ -128,7 +128,7 @@ func (s *nativeSession) abandon(err error) {
 		close(s.abandoned)
 		s.ch.Close() // its error is that it has ended already
 		for _, st := range s.streams {
-			st.abandon(err)
+			st.finish(err)
 		}
 	})
 }
@@ -187,40 +187,28 @@ func (c *Conn) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 			s.Stdin.Close()
 		}()
 	}
-	var errs [2]error
 	var wg sync.WaitGroup
-	wg.Go(func() { errs[0] = drain(stdout, s.Stdout, "stdout") })
-	wg.Go(func() { errs[1] = drain(stderr, s.Stderr, "stderr") })
+	var stderrErr error
+	wg.Go(func() { stderrErr = drain(stderr, s.Stderr, "stderr") })
+	stdoutErr := drain(stdout, s.Stdout, "stdout")
 	wg.Wait()
 	exit := s.Wait()
 	if exit.Err == nil {
-		exit.Err = errors.Join(errs[:]...)
+		exit.Err = errors.Join(stdoutErr, stderrErr)
 	}
 	return exit
 }
 
-// drain copies r to w, and reads on when w fails, so that the command never waits for a reader.
+// drain copies r to w, and reads on when w fails, so that the command never waits for a reader. How reading
+// ended, Wait tells.
 func drain(w io.Writer, r io.Reader, name string) error {
 	if w == nil {
 		w = io.Discard
 	}
-	lw := &lastWriter{w: w}
-	io.Copy(lw, r) // how reading ended, Wait tells
-	if lw.err != nil {
-		return fmt.Errorf("write %s: %w", name, lw.err)
+	g := &gate{w: w}
+	io.Copy(g, r)
+	if _, err := g.close(); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
-}
-
-// lastWriter swallows everything after the first error.
-type lastWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (l *lastWriter) Write(p []byte) (int, error) {
-	if l.err == nil {
-		_, l.err = l.w.Write(p)
-	}
-	return len(p), nil
 }

@@ -276,3 +276,33 @@ func TestLongCommand(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A caller that reads half of the output and walks away keeps nothing from ending.
+func TestCloseWithUnreadOutput(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"session", "connection"} {
+		t.Run(name, func(t *testing.T) {
+			conn := r.dial(r.client(), "127.0.0.1")
+			s, err := conn.Start(t.Context(), "head -c 100000 /dev/zero; sleep 60", StartOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Stdout.Read(make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+			within(t, time.Second, func() {
+				if name == "session" {
+					s.Close()
+				} else {
+					conn.Close()
+				}
+				if _, err := io.ReadAll(s.Stdout); err == nil {
+					t.Error("output that was cut looks complete")
+				}
+				if exit := s.Wait(); exit.Kind != Lost || exit.Err == nil {
+					t.Error(exit)
+				}
+			})
+		})
+	}
+}

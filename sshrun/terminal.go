@@ -116,5 +116,8 @@ func (p *prompter) do(ctx context.Context, ask func(Terminal) error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	return ask(p.term)
 }
