@@ -27,18 +27,25 @@ const (
 // Script returns check.sh as it is sent to hosts and installed as a gate.
 func Script() string { return script }
 
-// encodedScript is check.sh, its comments left out, as gzip in base64: once per process.
+// encodedScript is check.sh, stripped, as gzip in base64: once per process.
 var encodedScript = sync.OnceValue(func() string {
 	var buf bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression) // the level is valid, and a buffer does not fail
-	for _, line := range strings.SplitAfter(script, "\n") {
-		if body := strings.TrimLeft(line, "\t"); !strings.HasPrefix(body, "# ") && body != "\n" {
-			_, _ = w.Write([]byte(body))
-		}
-	}
+	_, _ = w.Write([]byte(stripped(script)))
 	_ = w.Close()
 	return base64.StdEncoding.EncodeToString(buf.Bytes())
 })
+
+// stripped leaves out indentation, empty lines and the lines that are a comment.
+func stripped(text string) string {
+	var b strings.Builder
+	for _, line := range strings.SplitAfter(text, "\n") {
+		if body := strings.TrimLeft(line, "\t"); !strings.HasPrefix(body, "# ") && body != "\n" {
+			b.WriteString(body)
+		}
+	}
+	return b.String()
+}
 
 // bootstrap unpacks the script on the host and becomes it. It stands in single quotes for login shells of every
 // kind, so it holds no quote, no backslash, no exclamation mark and no line end. gzip carries a checksum: a script
@@ -125,6 +132,16 @@ func (r Request) validate() error {
 	}
 	if shell := r.shell(); strings.Trim(shell, safeBytes) != "" {
 		return fmt.Errorf("encode request: shell %q is not a plain name or path", shell)
+	}
+	switch r.Mode {
+	case "", ModeCheck, ModeRun, ModeSignal, ModeLogs, ModeLocks:
+	default:
+		return fmt.Errorf("encode request: mode %q is none of check.sh's", r.Mode)
+	}
+	switch r.Signal {
+	case "", "INT", "TERM", "HUP", "KILL":
+	default:
+		return fmt.Errorf("encode request: signal %q is none of INT, TERM, HUP, KILL", r.Signal)
 	}
 	if _, err := hex.DecodeString(r.LockID); err != nil && r.LockID != "0" {
 		return fmt.Errorf("encode request: id %q is not hexadecimal", r.LockID)
