@@ -26,12 +26,9 @@ type hostCheck struct {
 // newHostCheck looks up what is known of the host. The address is asked for first, then its bare name where
 // the port is not 22 (a match there is good, a mismatch says nothing: ssh's rule), then the inventory's name.
 func (c *Client) newHostCheck(s *settings) (*hostCheck, error) {
-	known, err := c.hostKeys.load(slices.Concat(s.userKnownHosts, s.globalKnownHosts))
+	known, err := c.hostKeys.load(c.log, slices.Concat(s.userKnownHosts, s.globalKnownHosts))
 	if err != nil {
 		return nil, err
-	}
-	for _, where := range known.skipped {
-		c.log.Debug("known hosts line not understood, skipped", "line", where)
 	}
 	h := &hostCheck{c: c, s: s, known: known, lookup: s.lookupAddr()}
 	for _, addr := range s.lookupAddrs() {

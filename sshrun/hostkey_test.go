@@ -179,6 +179,37 @@ func TestRevokedKey(t *testing.T) {
 	r.refused(r.client(), "127.0.0.1", StageHostKey, "revoked", r.known+":2")
 }
 
+// Several files count together, the user's and the global one.
+func TestSeveralKnownHostsFiles(t *testing.T) {
+	r := newRig(t)
+	if err := os.Rename(r.known, r.path("global")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, r.path("first"), "other.example.org "+read(t, r.path("host_ecdsa.pub")))
+	r.configure("UserKnownHostsFile "+r.path("first")+" "+r.path("missing"), "GlobalKnownHostsFile "+r.path("global")+" /dev/null")
+	r.dial(r.client(), "127.0.0.1")
+	r.refused(r.client(), "localhost", StageHostKey, "not known", ">> "+r.path("first"))
+}
+
+// Whatever stands in a known_hosts file, it can be read, or it is an error that names the line.
+func FuzzKnownHosts(f *testing.F) {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJFc0QmCBvDSDGuXvjBjfpNxTcVsbAGSSRt5WwS8wqhF"
+	for _, line := range []string{
+		"host " + key, "@cert-authority *.org,!x " + key + " c", "|1|YWJj|ZGVm " + key, "[h]:22,[::1]:2 " + key, "# c", "@revoked * " + key,
+		"@revoked * ssh-ed25519 AAAA", "h ssh-rsa AAAA", "!" + " " + key, ", " + key, "[x " + key, "|2|a|b " + key, "a\tb\tc", "@x y z",
+	} {
+		f.Add(line + "\nhost " + key + "\n")
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		file := t.TempDir() + "/known_hosts"
+		write(t, file, text)
+		k := &knownSet{real: map[string]string{}, revoked: map[string]string{}}
+		if err := k.read([]string{file}); err != nil && !strings.Contains(err.Error(), file+":") {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}
+
 // hostCert has the server show a certificate for principals, signed by a new authority.
 func hostCert(t *testing.T, principals string, more ...string) *rig {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,7 +37,7 @@ type knownSet struct {
 }
 
 // load returns the set of files, read once per Client. Missing files are empty, as for ssh.
-func (h *hostKeyStore) load(files []string) (*knownSet, error) {
+func (h *hostKeyStore) load(log *slog.Logger, files []string) (*knownSet, error) {
 	h.mu.Lock()
 	if h.sets == nil {
 		h.sets, h.added = map[string]*knownSet{}, map[string][]ssh.PublicKey{}
@@ -48,7 +49,12 @@ func (h *hostKeyStore) load(files []string) (*knownSet, error) {
 		h.sets[key] = set
 	}
 	h.mu.Unlock()
-	set.once.Do(func() { set.err = set.read(files) })
+	set.once.Do(func() {
+		set.err = set.read(files)
+		for _, where := range set.skipped {
+			log.Warn("known hosts line skipped, nobody can read it", "line", where)
+		}
+	})
 	return set, set.err
 }
 
@@ -100,7 +106,7 @@ func (k *knownSet) read(files []string) error {
 	return nil
 }
 
-// clean blanks the lines that x/crypto would fail on, lower-cases nothing, and collects @revoked keys. A
+// clean blanks the lines that x/crypto would fail on and collects @revoked keys. A
 // @revoked line that cannot be read is an error: what it revokes would be trusted.
 func (k *knownSet) clean(file string, text []byte) ([]byte, error) {
 	lines := bytes.Split(text, []byte("\n"))
@@ -126,7 +132,7 @@ func (k *knownSet) clean(file string, text []byte) ([]byte, error) {
 
 // parseKnownLine accepts what the parser of x/crypto/ssh/knownhosts accepts.
 func parseKnownLine(line []byte) (marker string, key ssh.PublicKey, err error) {
-	fields := strings.Fields(string(line))
+	fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' })
 	if strings.HasPrefix(fields[0], "@") {
 		marker, fields = fields[0][1:], fields[1:]
 		if marker != "cert-authority" && marker != "revoked" {
@@ -166,7 +172,10 @@ func checkHostsField(hosts string) error {
 		return nil
 	}
 	for _, p := range strings.Split(hosts, ",") {
-		p = strings.TrimPrefix(p, "!")
+		p, negated := strings.CutPrefix(p, "!")
+		if p == "" && negated {
+			return errors.New("negation of nothing")
+		}
 		if strings.HasPrefix(p, "[") {
 			if _, _, err := net.SplitHostPort(p); err != nil {
 				return err

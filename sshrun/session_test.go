@@ -126,6 +126,40 @@ func TestContextEndsSessionOfSilentHost(t *testing.T) {
 	})
 }
 
+// Starting a command on a host that has stopped answering ends soon after its context.
+func TestContextEndsStart(t *testing.T) {
+	r := newRig(t)
+	conn := r.dial(r.client(), "127.0.0.1")
+	pid, err := strconv.Atoi(strings.TrimSpace(output(t, conn, "echo $PPID")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGSTOP)
+	defer syscall.Kill(pid, syscall.SIGKILL)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	within(t, closeGrace+time.Second, func() {
+		if _, err := conn.Start(ctx, "true", StartOptions{}); err == nil {
+			t.Error("started")
+		}
+	})
+}
+
+func TestKeepAliveInterval(t *testing.T) {
+	for _, tc := range []struct{ option, config, want time.Duration }{
+		{0, 0, 5 * time.Second}, {0, time.Minute, 5 * time.Second}, {0, 2 * time.Second, 2 * time.Second}, {time.Minute, time.Second, time.Minute},
+	} {
+		c := NewClient(Options{KeepAlive: tc.option})
+		if got := c.keepAlive(&settings{aliveInterval: tc.config}); got != tc.want {
+			t.Errorf("%+v: %v", tc, got)
+		}
+		c.Close()
+	}
+	if got := missedKeepAlives * DefaultKeepAlive; got != 15*time.Second {
+		t.Errorf("a dead host goes unnoticed for %v", got)
+	}
+}
+
 // Each stream gets more than both windows together while the other is empty or not read yet.
 func TestStreamsDoNotBlockEachOther(t *testing.T) {
 	r := newRig(t)
