@@ -88,7 +88,7 @@ func findCall(c *call) {
 				c.cannot(v.span, "find %s has no end", v.text)
 				return
 			}
-			c.findRuns(args[i+1:end], roots)
+			c.findRuns(args[i+1:end], roots, args[end].is(";"))
 			i = end
 		default:
 			c.destructive(v.span, "unknown-option", "find %s is not known to be harmless", v.text)
@@ -97,13 +97,13 @@ func findCall(c *call) {
 	}
 }
 
-// findRuns classifies what -exec runs on what is found below each root.
-func (c *call) findRuns(command, roots []word) {
+// findRuns classifies what -exec runs on what is found below each root: one name, or as many as fit.
+func (c *call) findRuns(command, roots []word, one bool) {
 	for _, root := range roots {
 		found := word{kind: fields, span: root.span}
 		if root.kind == exact || root.kind == glob {
 			found = root
-			found.kind, found.one, found.raw = glob, true, origin{fixed: root.span}
+			found.kind, found.one, found.raw = glob, one, origin{fixed: root.span}
 			found.text = strings.TrimSuffix(root.text, "/") + "/[dir]/[name]"
 			found.safe = found.text[0] != '-'
 		}

@@ -167,8 +167,10 @@ func iptablesCall(c *call) {
 	if !p.has("L", "S", "list", "list-rules") || len(p.operands) > 2 {
 		c.cannot(c.span, "%s without -L or -S changes the rules", c.name.text)
 	}
-	if g := p.find("t", "table"); g != nil && !g.value.is("filter") {
-		c.cannot(g.span, "listing a table other than filter can load its module")
+	for _, g := range p.all("t", "table") {
+		if !g.value.is("filter") {
+			c.cannot(g.span, "listing a table other than filter can load its module")
+		}
 	}
 	for _, v := range p.operands {
 		if !plain(v) {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -104,17 +105,17 @@ type given struct {
 	span  span
 }
 
-func (p *parsed) has(names ...string) bool { return p.find(names...) != nil }
+func (p *parsed) has(names ...string) bool { return len(p.all(names...)) > 0 }
 
-func (p *parsed) find(names ...string) *given {
-	for i := range p.opts {
-		for _, n := range names {
-			if p.opts[i].name == n {
-				return &p.opts[i]
-			}
+// all gives every occurrence: which of several counts is the program's affair, so each must be harmless.
+func (p *parsed) all(names ...string) []given {
+	var out []given
+	for _, g := range p.opts {
+		if slices.Contains(names, g.name) {
+			out = append(out, g)
 		}
 	}
-	return nil
+	return out
 }
 
 // parse tells options from operands. It reports what is not known and then gives false.
@@ -289,6 +290,15 @@ func (c *call) operands(p *parsed, kinds string, most int) {
 		}
 		c.operand(kind, v)
 	}
+}
+
+// oneOperand is operand for what must be a single word: a second one would mean something else.
+func (c *call) oneOperand(kind string, v word) {
+	if v.kind == glob && !v.one {
+		c.cannot(v.span, "this can become several operands")
+		return
+	}
+	c.operand(kind, v)
 }
 
 func (c *call) operand(kind string, v word) {

@@ -9,7 +9,11 @@ func storagePrograms() []program {
 		{names: "lsblk", operands: "path", opts: "-abdDfilmnOpPrsStJTzANvMW -e: -E: -I: -o: -x: -w: --all --bytes --discard --fs --json --list --noheadings --output= --paths --topology --nodeps --tree? --sort= --scsi --inverse --perms --raw --pairs --merge --exclude= --include="},
 		// Without a cache file named, blkid writes its own.
 		{names: "blkid", operands: "path", opts: "-pk -c: -o: -s: -t: -L: -U: --probe --output= --match-tag=", check: func(c *call, p *parsed) {
-			if g := p.find("c"); !p.has("p", "probe") && (g == nil || !g.value.is("/dev/null")) {
+			cached := !p.has("p", "probe", "c")
+			for _, g := range p.all("c") {
+				cached = cached || !g.value.is("/dev/null")
+			}
+			if cached {
 				c.cannot(c.span, "blkid writes its cache: use blkid -p DEVICE, blkid -c /dev/null or lsblk -f")
 			}
 		}},

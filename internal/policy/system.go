@@ -90,7 +90,7 @@ func onlyOption(option, kind string) func(*call) {
 			c.cannot(c.span, "%s in this form is not known to be harmless", c.name.text)
 			return
 		}
-		c.operand(kind, c.args[1])
+		c.oneOperand(kind, c.args[1])
 	}
 }
 
@@ -132,7 +132,7 @@ func numactlCall(c *call) {
 func tasksetCall(c *call) {
 	switch {
 	case len(c.args) == 2 && (c.args[0].is("-p") || c.args[0].is("-pc") || c.args[0].is("-cp")):
-		c.operand("number", c.args[1])
+		c.oneOperand("number", c.args[1])
 	case len(c.args) >= 3 && c.args[0].is("-c") && plain(c.args[1]):
 		c.runs(c.args[2:])
 	default:
@@ -190,9 +190,9 @@ func opensslCall(c *call) {
 		case v.kind == exact && v.text != "" && strings.Contains(flags, " "+v.text+" "):
 		case i+1 < len(c.args) && (kind == "x509" && v.is("-in") || kind == "verify" && (v.is("-CAfile") || v.is("-untrusted"))):
 			i++
-			c.operand("file", c.args[i])
+			c.oneOperand("file", c.args[i])
 		case kind == "verify" && v.kind == exact && !v.dash():
-			c.operand("file", v)
+			c.oneOperand("file", v)
 		default:
 			c.destructive(v.span, "unknown-option", "openssl %s %s is not known to be harmless", kind, describe(v))
 		}

@@ -44,8 +44,17 @@ func grepCheck(c *call, p *parsed) {
 	if p.has("e", "f", "regexp", "file") && len(p.operands) > 0 {
 		c.operand("file", p.operands[0])
 	}
-	if g := p.find("D"); g != nil && !g.value.is("skip") {
-		c.cannot(g.span, "grep -D other than skip reads devices")
+	for _, g := range p.all("D") {
+		if !g.value.is("skip") {
+			c.cannot(g.span, "grep -D other than skip reads devices")
+		}
+	}
+	files := len(p.operands)
+	if !p.has("e", "f", "regexp", "file") {
+		files--
+	}
+	if c.anyDir && files <= 0 && p.has("r", "R", "recursive", "dereference-recursive") {
+		c.cannot(c.span, "which directory is searched here is not known")
 	}
 }
 

@@ -13,7 +13,7 @@ func wrappers() []program {
 		{names: "nice", opts: "-n: --adjustment= -#", run: prefixed(0)},
 		{names: "ionice", opts: "-c: -n: -t --class= --classdata= --ignore", run: func(c *call) {
 			if len(c.args) == 2 && c.args[0].is("-p") {
-				c.operand("number", c.args[1])
+				c.oneOperand("number", c.args[1])
 				return
 			}
 			prefixed(0)(c)
@@ -283,12 +283,13 @@ func xargsCall(c *call) {
 	if !ok || len(p.operands) == 0 {
 		return // echo
 	}
-	if p.has("I") && p.has("n", "L", "max-args", "max-lines") {
-		c.cannot(c.span, "of -I and -n or -L xargs takes the last, or not")
+	if len(p.all("I")) > 1 || p.has("I") && p.has("n", "L", "max-args", "max-lines") {
+		c.cannot(c.span, "of -I, -n and -L xargs takes the last, or not")
 		return
 	}
 	words := append([]word(nil), p.operands...)
-	if g := p.find("I"); g != nil {
+	if given := p.all("I"); len(given) > 0 {
+		g := given[0]
 		for i, v := range words {
 			if g.value.kind != exact || g.value.text == "" || v.kind != exact || strings.Contains(v.text, g.value.text) {
 				words[i] = word{kind: prefix, span: v.span, raw: origin{fixed: v.span}}
