@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -56,7 +57,7 @@ func newApp(r remote) *cli.App {
 		UsageText: "interlock COMMAND [flags] [HOSTS] [-- REMOTE COMMAND]",
 		Version:   version(),
 		Description: "HOSTS is a set: db1, db[001-300], db[1-9/2], @group, @cluster, @all, ^file;\n" +
-			"a,b is a union, !b takes away, &b keeps what is in both.",
+			"A,B is both, A!B is A without B, A&B is what is in both.",
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true, // a path given with -i may hold a comma
 		ExitErrHandler:            func(*cli.Context, error) {},
@@ -65,6 +66,7 @@ func newApp(r remote) *cli.App {
 			if c.Args().Present() {
 				return usagef("see interlock --help", "unknown command %q", c.Args().First())
 			}
+			c.App.Writer = os.Stderr
 			_ = cli.ShowAppHelp(c)
 			return usagef("", "no command given")
 		},
@@ -94,11 +96,11 @@ func runCommand(r remote) *cli.Command {
 		Flags: append(remoteFlags(),
 			&cli.StringFlag{Name: "allow", Usage: "let through what these `WORDS` name: data, replica, serving, member, proxy (comma-separated)"},
 			&cli.StringFlag{Name: "shell", Value: "/bin/sh", Usage: "`SHELL` on the hosts that runs the command"},
-			&cli.IntFlag{Name: "expect-hosts", Base: 10, Usage: "the set must have exactly `N` hosts; asks nobody"},
+			numberFlag("expect-hosts", "the set must have exactly `N` hosts; asks nobody"),
 			&cli.BoolFlag{Name: "skip-refused", Usage: "leave out hosts that refuse instead of starting nowhere"},
-			&cli.IntFlag{Name: "skip-unreachable", Base: 10, Usage: "leave out at most `N` hosts that do not answer"},
-			&cli.IntFlag{Name: "parallel", Base: 10, Usage: "at most `N` hosts at once, never two of a cluster (default: hosts.toml, else 64)"},
-			&cli.IntFlag{Name: "max-fail", Base: 10, Usage: "go on until more than `N` hosts have failed"},
+			numberFlag("skip-unreachable", "leave out at most `N` hosts that do not answer"),
+			numberFlag("parallel", "at most `N` hosts at once, never two of a cluster (default: hosts.toml, else 64)"),
+			numberFlag("max-fail", "go on until more than `N` hosts have failed"),
 			&cli.DurationFlag{Name: "timeout", Usage: "stop the command on a host after `DURATION`"},
 			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the command a terminal (one host)"},
 			&cli.BoolFlag{Name: "stdin", Usage: "read standard input to its end and give it to every host"},
@@ -113,8 +115,8 @@ func runCommand(r remote) *cli.Command {
 			o := fleet.RunOptions{
 				Remote: remoteOptions(c), Hosts: set, Command: r.words, Shell: c.String("shell"),
 				Allow: words(c.String("allow")), ExpectHosts: optionalInt(c, "expect-hosts"),
-				SkipRefused: c.Bool("skip-refused"), SkipUnreachable: c.Int("skip-unreachable"),
-				Parallel: c.Int("parallel"), MaxFail: c.Int("max-fail"), Timeout: c.Duration("timeout"),
+				SkipRefused: c.Bool("skip-refused"), SkipUnreachable: number(c, "skip-unreachable"),
+				Parallel: number(c, "parallel"), MaxFail: number(c, "max-fail"), Timeout: c.Duration("timeout"),
 				TTY: c.Bool("tty"), Stdin: c.Bool("stdin"), Prefix: c.Bool("prefix"), JSON: c.Bool("json"),
 			}
 			interrupts := make(chan os.Signal, 2) // two: the second one says "leave now"
@@ -138,7 +140,7 @@ func checkCommand(r remote) *cli.Command {
 		Usage:     "ask hosts what they are; changes nothing",
 		UsageText: "interlock check [flags] HOSTS",
 		Flags: append(remoteFlags(),
-			&cli.IntFlag{Name: "parallel", Base: 10, Usage: "at most `N` hosts at once (default: hosts.toml, else 64)"},
+			numberFlag("parallel", "at most `N` hosts at once (default: hosts.toml, else 64)"),
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a host"},
 		),
 		Action: func(c *cli.Context) error {
@@ -146,7 +148,7 @@ func checkCommand(r remote) *cli.Command {
 			if err != nil {
 				return err
 			}
-			o := fleet.CheckOptions{Remote: remoteOptions(c), Hosts: set, Parallel: c.Int("parallel"), JSON: c.Bool("json")}
+			o := fleet.CheckOptions{Remote: remoteOptions(c), Hosts: set, Parallel: number(c, "parallel"), JSON: c.Bool("json")}
 			cmd, err := fleet.NewCheck(o, fleet.StandardStreams())
 			if err != nil {
 				return err
@@ -301,7 +303,7 @@ func remoteFlags() []cli.Flag {
 	return []cli.Flag{
 		configFlag(),
 		&cli.StringFlag{Name: "login", Aliases: []string{"l"}, Usage: "log in as `USER`"},
-		&cli.IntFlag{Name: "port", Aliases: []string{"p"}, Base: 10, Usage: "SSH `PORT`"},
+		numberFlag("port", "SSH `PORT`", "p"),
 		&cli.StringFlag{Name: "ssh-config", Aliases: []string{"F"}, Usage: "SSH configuration `FILE`, as ssh -F"},
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "private key `FILE`, as ssh -i"},
 		&cli.StringFlag{Name: "transport", Usage: "`WORD`: native, or openssh to run the system's ssh"},
@@ -310,7 +312,7 @@ func remoteFlags() []cli.Flag {
 
 func remoteOptions(c *cli.Context) fleet.Remote {
 	return fleet.Remote{
-		Config: c.String("config"), User: c.String("login"), Port: c.Int("port"), SSHConfig: c.String("ssh-config"),
+		Config: c.String("config"), User: c.String("login"), Port: number(c, "port"), SSHConfig: c.String("ssh-config"),
 		IdentityFiles: c.StringSlice("identity"), Transport: c.String("transport"),
 	}
 }
@@ -371,8 +373,40 @@ func optionalInt(c *cli.Context, name string) *int {
 	if !c.IsSet(name) {
 		return nil
 	}
-	n := c.Int(name)
+	n := number(c, name)
 	return &n
+}
+
+// decimal is the value of a number flag. cli's own IntFlag reads 010 as eight, whatever its Base says.
+type decimal int
+
+func (d *decimal) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return errors.New("want a decimal number")
+	}
+	*d = decimal(n)
+	return nil
+}
+
+// String is empty for what was not given, so that help shows no default.
+func (d *decimal) String() string {
+	if d == nil || *d == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*d))
+}
+
+func numberFlag(name, usage string, aliases ...string) cli.Flag {
+	return &cli.GenericFlag{Name: name, Aliases: aliases, Usage: usage, Value: new(decimal)}
+}
+
+func number(c *cli.Context, name string) int {
+	d, ok := c.Generic(name).(*decimal)
+	if !ok {
+		return 0
+	}
+	return int(*d)
 }
 
 // interruptible runs f with a context that ^C ends.

@@ -139,39 +139,27 @@ func (c *Check) table(w io.Writer, findings []finding) error {
 
 // reasonsBelow writes each reason once, with its remedy and the hosts that gave it.
 func reasonsBelow(findings []finding) string {
-	type entry struct {
-		text, remedy string
-		hosts        []string
-	}
-	var order []*entry
-	byKey := map[string]*entry{}
-	add := func(host, text, remedy string) {
-		key := text + "\x00" + remedy
-		e, ok := byKey[key]
-		if !ok {
-			e = &entry{text: text, remedy: remedy}
-			byKey[key] = e
-			order = append(order, e)
-		}
-		if len(e.hosts) == 0 || e.hosts[len(e.hosts)-1] != host {
-			e.hosts = append(e.hosts, host)
-		}
-	}
+	var lines folded
 	for _, f := range worstFirst(findings) {
 		if f.err != nil {
-			add(f.host, "unreachable: "+cause(f.err), remedyOf(f.err))
+			lines.add(f.host, belowTable("unreachable: "+cause(f.err), remedyOf(f.err)))
 			continue
 		}
 		for _, r := range f.report.Reasons {
-			add(f.host, r.Text, r.Remedy)
+			lines.add(f.host, belowTable(r.Text, r.Remedy))
 		}
 	}
 	var b strings.Builder
-	for _, e := range order {
-		fmt.Fprintf(&b, "%s: %s\n", hosts.Fold(e.hosts), report.Visible(e.text))
-		if e.remedy != "" {
-			fmt.Fprintf(&b, "  to mend: %s\n", report.Visible(e.remedy))
-		}
+	for _, l := range lines.lines {
+		fmt.Fprintf(&b, "%s: %s", hosts.Fold(l.hosts), l.text)
 	}
 	return b.String()
+}
+
+func belowTable(text, remedy string) string {
+	text = report.Visible(text) + "\n"
+	if remedy != "" {
+		text += "  to mend: " + report.Visible(remedy) + "\n"
+	}
+	return text
 }

@@ -69,7 +69,7 @@ func (e *Explain) Run(ctx context.Context) error {
 	}
 	var b strings.Builder
 	writeExplanation(&b, c)
-	if err := policy.MisplacedSelector(line, e.inv.Key); err != nil {
+	if err := policy.MisplacedSelector(strings.Join(e.o.Command, " "), e.inv.Key); err != nil {
 		fmt.Fprintf(&b, "\ninterlock run takes it for a mistake: %v\n", err)
 	}
 	_, err := io.WriteString(e.s.Out, b.String())
@@ -180,7 +180,7 @@ func lineAround(text string, offset int) (from, to int) {
 // caretSpan turns byte offsets into a line to columns as a terminal shows the line; at least one caret.
 func caretSpan(line string, start, end int) (indent, carets int) {
 	start = runeStart(line, start)
-	end = max(start, min(end, len(line)))
+	end = runeEnd(line, max(start, end))
 	indent = columns(line[:start])
 	return indent, max(1, columns(line[start:end]))
 }
@@ -190,6 +190,15 @@ func runeStart(s string, offset int) int {
 	offset = max(0, min(offset, len(s)))
 	for offset > 0 && offset < len(s) && !utf8.RuneStart(s[offset]) {
 		offset--
+	}
+	return offset
+}
+
+// runeEnd moves an offset that is inside a character behind its last byte.
+func runeEnd(s string, offset int) int {
+	offset = min(offset, len(s))
+	for offset < len(s) && !utf8.RuneStart(s[offset]) {
+		offset++
 	}
 	return offset
 }

@@ -29,6 +29,7 @@ func TestExplanationPointsIntoTheCommand(t *testing.T) {
 		{"letters two columns wide", "echo 日本; rm", []string{"rm"}, "destructive\n\n  echo 日本; rm\n             ^^ why (code)\n"},
 		{"an escape", "echo \x1b; rm", []string{"rm"}, "destructive\n\n  echo \\x1b; rm\n             ^^ why (code)\n"},
 		{"no UTF-8", "echo \xff; rm", []string{"rm"}, "destructive\n\n  echo \\xff; rm\n             ^^ why (code)\n"},
+		{"the first byte of a character", "é x", []string{"\xc3"}, "destructive\n\n  é x\n  ^ why (code)\n"},
 		{"part of a character", "é", []string{"\xa9"}, "destructive\n\n  é\n  ^ why (code)\n"},
 	} {
 		e := policy.Classification{Command: c.command, Class: checks.Destructive}

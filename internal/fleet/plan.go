@@ -47,32 +47,19 @@ func makePlan(class policy.Classification, verdicts []verdict, skipRefused bool,
 
 // String is the plan for people, folded: one line for each verdict and the state or cause behind it.
 func (p plan) String() string {
-	type line struct {
-		word, why string
-		hosts     []string
-	}
-	var lines []*line
+	var lines folded
 	for _, v := range p.verdicts {
-		l := line{word: v.word(), why: string(v.state)}
+		why := string(v.state)
 		if v.kind == unreachable {
-			l.why = cause(v.err)
+			why = cause(v.err)
 		}
-		found := false
-		for _, have := range lines {
-			if have.word == l.word && have.why == l.why {
-				have.hosts, found = append(have.hosts, v.host), true
-				break
-			}
-		}
-		if !found {
-			l.hosts = []string{v.host}
-			lines = append(lines, &l)
-		}
+		lines.add(v.host, fmt.Sprintf("%-11s\x00%s", v.word(), why))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "interlock: plan: %s (%s) on %s\n", report.Visible(p.class.Command), p.class.Class, plural(len(p.verdicts), "host", "hosts"))
-	for _, l := range lines {
-		fmt.Fprintf(&b, "  %-11s  %s (%d): %s\n", l.word, hosts.Fold(l.hosts), len(l.hosts), report.Visible(l.why))
+	for _, l := range lines.lines {
+		word, why, _ := strings.Cut(l.text, "\x00")
+		fmt.Fprintf(&b, "  %s  %s (%d): %s\n", word, hosts.Fold(l.hosts), len(l.hosts), report.Visible(why))
 	}
 	return b.String()
 }
@@ -80,24 +67,20 @@ func (p plan) String() string {
 // unreachables writes the hosts among verdicts that did not answer, those alike folded, with what would
 // mend it.
 func unreachables(verdicts []verdict) string {
-	var order []string
-	groups := map[string][]string{}
+	var lines folded
 	for _, v := range verdicts {
 		if v.kind != unreachable {
 			continue
 		}
 		text := "  reason: " + report.Visible(cause(v.err)) + "\n"
-		if e, ok := errors.AsType[*sshrun.HostError](v.err); ok && e.Remedy != "" {
-			text += "  to proceed: " + report.Visible(e.Remedy) + "\n"
+		if remedy := remedyOf(v.err); remedy != "" {
+			text += "  to proceed: " + report.Visible(remedy) + "\n"
 		}
-		if _, ok := groups[text]; !ok {
-			order = append(order, text)
-		}
-		groups[text] = append(groups[text], v.host)
+		lines.add(v.host, text)
 	}
 	var b strings.Builder
-	for _, text := range order {
-		fmt.Fprintf(&b, "interlock: unreachable: %s\n%s", hosts.Fold(groups[text]), text)
+	for _, l := range lines.lines {
+		fmt.Fprintf(&b, "interlock: unreachable: %s\n%s", hosts.Fold(l.hosts), l.text)
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,9 +91,32 @@ interlock: refused: systemctl stop mysql on db5
   to proceed: if that is meant, add --allow replica,serving
 interlock: locked: systemctl stop mysql on db6
   reason: held by ann@ops1\x1b[2J
-  to proceed: nothing that is known here: look at interlock check db6
+  to proceed: nothing that is known here: look at interlock check 'db6'
 `
 	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// Primaries differ in what they serve: they fold by what refuses them, and only some of the facts are shown.
+func TestRefusalsOfManyFold(t *testing.T) {
+	var many []verdict
+	for i := range 9 {
+		v := no(fmt.Sprintf("db%d", i+1), "the host is a live primary", "move the primary's role first")
+		v.facts = []checks.Reason{{Code: "clients", Text: fmt.Sprintf("%d clients", max(i, 2))}}
+		many = append(many, v)
+	}
+	const want = `interlock: refused: reboot on db[1-9]
+  reason: the host is a live primary
+  reason: db[1-3]: 2 clients
+  reason: db4: 3 clients
+  reason: db5: 4 clients
+  reason: db6: 5 clients
+  reason: db7: 6 clients
+  reason: … and 2 more of the kind: interlock check 'db[1-9]'
+  to proceed: move the primary's role first
+`
+	if got := refusals("reboot", many); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

@@ -66,7 +66,10 @@ func NewRun(o RunOptions, s Streams) (*Run, error) {
 
 func (r *Run) prepare() (err error) {
 	line := shellLine(r.o.Command)
-	if err := policy.MisplacedSelector(line, r.site.inv.Key); err != nil {
+	if strings.TrimSpace(line) == "" {
+		return Usage("", "run: the command is empty")
+	}
+	if err := policy.MisplacedSelector(strings.Join(r.o.Command, " "), r.site.inv.Key); err != nil {
 		return &Error{Status: ExitUsage, Err: err}
 	}
 	if r.names, err = expand(r.site.inv, r.o.Hosts); err != nil {
@@ -197,8 +200,7 @@ func leftRunning(class policy.Classification, ends []outcome) []string {
 
 // summary is the last line of a run on several hosts, and the hosts that were not fine, folded by why.
 func summary(ends []outcome) string {
-	var order []string
-	groups := map[string][]string{}
+	var lines folded
 	fine := 0
 	for _, o := range ends {
 		if o.fine() {
@@ -209,18 +211,15 @@ func summary(ends []outcome) string {
 		if o.kind == unreachable && o.err != nil {
 			why += ": " + report.Visible(cause(o.err))
 		}
-		if _, ok := groups[why]; !ok {
-			order = append(order, why)
-		}
-		groups[why] = append(groups[why], o.host)
+		lines.add(o.host, why)
 	}
 	if fine == len(ends) {
 		return ""
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "interlock: %d of %s fine\n", fine, plural(len(ends), "host", "hosts"))
-	for _, why := range order {
-		fmt.Fprintf(&b, "  %s (%d): %s\n", hosts.Fold(groups[why]), len(groups[why]), why)
+	for _, l := range lines.lines {
+		fmt.Fprintf(&b, "  %s (%d): %s\n", hosts.Fold(l.hosts), len(l.hosts), l.text)
 	}
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // The causes with which a run's context ends before its work does.
@@ -13,6 +14,10 @@ var (
 	errInterrupted = errors.New("interrupted")
 	errLeft        = errors.New("left while commands were running")
 )
+
+// sameSignal is how close two signals are one: timeout(1) sends each twice, to us and to our process group.
+// No hand is that fast.
+const sameSignal = 50 * time.Millisecond
 
 // stops knows which commands run, so that ^C can ask them to stop, and whether new ones may start.
 type stops struct {
@@ -71,6 +76,7 @@ func (s *stops) stop(signal string, wg *sync.WaitGroup) int {
 func (s *stops) watch(ctx context.Context, signals <-chan os.Signal, leave context.CancelCauseFunc, done <-chan struct{}, out Streams) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
+	var last time.Time
 	for {
 		select {
 		case <-done:
@@ -78,6 +84,11 @@ func (s *stops) watch(ctx context.Context, signals <-chan os.Signal, leave conte
 		case <-ctx.Done():
 			return
 		case sig := <-signals:
+			again := time.Since(last) < sameSignal
+			last = time.Now()
+			if again {
+				continue
+			}
 			if s.interrupted() || sig == syscall.SIGHUP {
 				s.forbid()
 				leave(errLeft)

@@ -17,8 +17,9 @@ type verdict struct {
 	kind    kind // exited stands for "may run" here: nothing has gone wrong yet
 	state   checks.State
 	reasons []checks.Reason
-	needs   []string // allowances that would let it through
-	err     error    // of unreachable
+	facts   []checks.Reason // what the host has seen that led to them
+	needs   []string        // allowances that would let it through
+	err     error           // of unreachable
 }
 
 // judge decides on a finding. What the host itself says no to stays no.
@@ -37,16 +38,51 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 		d = policy.Decision{Reasons: []checks.Reason{{Code: "no-decision", Text: err.Error()}}}
 	}
 	v.reasons, v.needs = d.Reasons, d.Needs
+	held := class.Class > checks.Routine && hasCode(f.report.Reasons, "locked")
 	switch {
-	case f.report.Verdict == "locked", class.Class > checks.Routine && hasCode(f.report.Reasons, "locked"):
+	case f.report.Verdict == "locked" || d.Run && held:
 		v.kind = locked
-	case !d.Run || (f.report.Verdict != "" && !f.report.Run()):
+		v.reasons = withCode(f.report.Reasons, "locked")
+	case !d.Run || !f.report.Run():
 		v.kind = refused
 	}
-	if v.kind != exited && len(v.reasons) == 0 {
-		v.reasons = f.report.Reasons
+	if v.kind == refused {
+		v.addFacts(f.report)
 	}
 	return v
+}
+
+// addFacts takes from the report what the host has seen, and leaves out its own conclusions, which stand in
+// the reasons. Where the state is unknown the facts say what would mend it; elsewhere the reasons do.
+func (v *verdict) addFacts(r *checks.Report) {
+	for _, fact := range r.Reasons {
+		if strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
+			continue
+		}
+		if r.State != checks.Unknown {
+			fact.Remedy = ""
+		}
+		v.facts = append(v.facts, fact)
+	}
+	if r.State == checks.Unknown && len(v.facts) > 0 {
+		v.reasons = slices.Clone(v.reasons)
+		for i := range v.reasons {
+			v.reasons[i].Remedy = "" // "see what the host says", which now stands below
+		}
+	}
+}
+
+func hasText(reasons []checks.Reason, text string) bool {
+	return slices.ContainsFunc(reasons, func(r checks.Reason) bool { return r.Text == text })
+}
+
+func withCode(reasons []checks.Reason, code string) (some []checks.Reason) {
+	for _, r := range reasons {
+		if r.Code == code {
+			some = append(some, r)
+		}
+	}
+	return some
 }
 
 // hasCode tells whether a reason with this code was given. A check, which takes no lock, tells of one so.
@@ -69,58 +105,80 @@ func (v verdict) word() string {
 	return string(v.kind)
 }
 
-// refusal is one refusal, or several that are alike but for the host: what was refused where, the facts
-// that made it so, and what would make it safe.
-func refusal(command string, where []string, kind kind, reasons []checks.Reason, needs []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "interlock: %s: %s on %s\n", kind, report.Visible(command), hosts.Fold(where))
-	var remedies []string
-	for _, r := range reasons {
-		fmt.Fprintf(&b, "  reason: %s\n", report.Visible(r.Text))
-		if r.Remedy != "" && !slices.Contains(remedies, r.Remedy) {
-			remedies = append(remedies, r.Remedy)
-		}
-	}
-	if len(reasons) == 0 {
-		b.WriteString("  reason: the host gave none\n")
-	}
-	if len(remedies) == 0 && len(needs) > 0 {
-		remedies = append(remedies, "if that is meant, add --allow "+strings.Join(needs, ","))
-	}
-	if len(remedies) == 0 {
-		remedies = append(remedies, "nothing that is known here: look at interlock check "+hosts.Fold(where))
-	}
-	for _, r := range remedies {
-		fmt.Fprintf(&b, "  to proceed: %s\n", report.Visible(r))
-	}
-	return b.String()
+// maxFacts is how many different facts of hosts that are refused alike are shown. The check shows all.
+const maxFacts = 5
+
+// refusal is one refusal, or several that are alike: what was refused where, the facts that made it so, and
+// what would make it safe.
+type refusal struct {
+	verdict
+	hosts []string
+	facts folded
+	mends []string
 }
 
 // refusals writes the refusals among verdicts, those alike folded, in the order of their first host.
 func refusals(command string, verdicts []verdict) string {
-	type group struct {
-		verdict
-		hosts []string
-	}
-	var order []string
-	groups := map[string]*group{}
+	var order []*refusal
+	groups := map[string]*refusal{}
 	for _, v := range verdicts {
 		if v.kind != refused && v.kind != locked {
 			continue
 		}
-		key := fmt.Sprintf("%s\x00%v\x00%v", v.kind, v.reasons, v.needs)
+		key := fmt.Sprintf("%s\x00%q\x00%q", v.kind, v.reasons, v.needs)
 		g, ok := groups[key]
 		if !ok {
-			g = &group{verdict: v}
+			g = &refusal{verdict: v}
 			groups[key] = g
-			order = append(order, key)
+			order = append(order, g)
 		}
 		g.hosts = append(g.hosts, v.host)
+		for _, fact := range v.facts {
+			g.facts.add(v.host, fact.Text)
+			g.mend(fact.Remedy)
+		}
 	}
 	var b strings.Builder
-	for _, key := range order {
-		g := groups[key]
-		b.WriteString(refusal(command, g.hosts, g.kind, g.reasons, g.needs))
+	for _, g := range order {
+		g.write(&b, command)
 	}
 	return b.String()
+}
+
+// mend adds what would make it safe, once.
+func (g *refusal) mend(remedy string) {
+	if remedy != "" && !slices.Contains(g.mends, remedy) {
+		g.mends = append(g.mends, remedy)
+	}
+}
+
+func (g *refusal) write(b *strings.Builder, command string) {
+	fmt.Fprintf(b, "interlock: %s: %s on %s\n", g.kind, report.Visible(command), hosts.Fold(g.hosts))
+	for _, r := range g.reasons {
+		fmt.Fprintf(b, "  reason: %s\n", report.Visible(r.Text))
+		g.mend(r.Remedy)
+	}
+	for i, fact := range g.facts.lines {
+		if i == maxFacts {
+			fmt.Fprintf(b, "  reason: … and %d more of the kind: interlock check '%s'\n", len(g.facts.lines)-maxFacts, hosts.Fold(g.hosts))
+			break
+		}
+		if len(g.hosts) > 1 {
+			fmt.Fprintf(b, "  reason: %s: %s\n", hosts.Fold(fact.hosts), report.Visible(fact.text))
+		} else {
+			fmt.Fprintf(b, "  reason: %s\n", report.Visible(fact.text))
+		}
+	}
+	if len(g.reasons)+len(g.facts.lines) == 0 {
+		b.WriteString("  reason: the host gave none\n")
+	}
+	if len(g.mends) == 0 && len(g.needs) > 0 {
+		g.mend("if that is meant, add --allow " + strings.Join(g.needs, ","))
+	}
+	if len(g.mends) == 0 {
+		g.mend(fmt.Sprintf("nothing that is known here: look at interlock check '%s'", hosts.Fold(g.hosts)))
+	}
+	for _, m := range g.mends {
+		fmt.Fprintf(b, "  to proceed: %s\n", report.Visible(m))
+	}
 }
