@@ -201,6 +201,7 @@ func TestOptionsIdentityFile(t *testing.T) {
 	}
 	r.refused(r.client(), "127.0.0.1", StageAuthenticate)
 	r.dial(r.client(func(o *Options) { o.IdentityFiles = []string{moved} }), "127.0.0.1")
+	r.refused(r.client(func(o *Options) { o.IdentityFiles = []string{r.key} }), "127.0.0.1", StageResolve, "identity file", r.key)
 	conn, err := r.client().Dial(t.Context(), Target{Name: "127.0.0.1", IdentityFile: moved})
 	if err != nil {
 		t.Fatal(err)

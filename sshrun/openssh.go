@@ -28,7 +28,7 @@ func (c *Client) dialOpenSSH(t Target) (*Conn, error) {
 	if c.sshBin == "" {
 		return fail(errors.New("transport openssh: no ssh on PATH"))
 	}
-	q, err := newQuestion(t, c.opts)
+	q, err := c.newQuestion(t, c.opts)
 	if err != nil {
 		return fail(err)
 	}

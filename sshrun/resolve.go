@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -34,7 +35,7 @@ type answer struct {
 // resolve gives the settings of t, ready for use. flags are those of the command line, as far as they are
 // meant for t.
 func (c *Client) resolve(ctx context.Context, t Target, flags Options) (*settings, error) {
-	q, err := newQuestion(t, flags)
+	q, err := c.newQuestion(t, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ type question struct {
 }
 
 // newQuestion puts together t and flags: flags beat the inventory, which beats ssh's configuration.
-func newQuestion(t Target, flags Options) (question, error) {
+func (c *Client) newQuestion(t Target, flags Options) (question, error) {
 	q := question{name: t.Name, user: flags.User, address: t.Address, port: flags.Port, identities: flags.IdentityFiles}
 	if at := strings.LastIndexByte(q.name, '@'); at >= 0 {
 		q.name = t.Name[at+1:]
@@ -98,6 +99,11 @@ func newQuestion(t Target, flags Options) (question, error) {
 	}
 	if strings.HasPrefix(q.user, "-") || strings.ContainsAny(q.user, " \t\n'\"`$\\;&<>|(){}") {
 		return q, fmt.Errorf("user %q: not a user name", q.user)
+	}
+	for _, file := range q.identities { // ssh warns and goes on with other keys; whoever names a key means it
+		if _, err := os.Stat(c.tilde(file)); err != nil {
+			return q, fmt.Errorf("identity file: %w", err)
+		}
 	}
 	if t.Address != "" {
 		return q, plainName(t.Address)

@@ -220,11 +220,15 @@ func (s *settings) expand(c *Client) {
 }
 
 func (s *settings) path(c *Client, p string) string {
-	p = s.tokens(c, p)
-	if rest, ok := strings.CutPrefix(p, "~/"); ok {
+	return c.tilde(s.tokens(c, p))
+}
+
+// tilde replaces a leading ~/ by the account's home.
+func (c *Client) tilde(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		return filepath.Join(c.home, rest)
 	}
-	return p
+	return path
 }
 
 // tokens replaces the percent tokens of ssh_config(5), "TOKENS", that can stand in what we use. One that is
