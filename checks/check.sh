@@ -86,22 +86,26 @@ session() {
 }
 
 session_body() {
+	who_am_i
 	case $q_mode in
 	check | run) ;;
 	*)
-		if [ "$(command -p id -u)" = 0 ]; then (helper_main) >&4; else helper_text | command -p sudo -n /bin/sh -s >&4; fi
+		if [ "$w_uid" = 0 ]; then (helper_main) >&4; else helper_text | command -p sudo -n /bin/sh -s >&4; fi
 		exit $?
 		;;
 	esac
-	if [ "$(command -p id -u)" = 0 ]; then
-		(helper_main) </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- &
+	if [ "$w_uid" = 0 ]; then
+		(helper_main) </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- 6>&- &
 		exec 7</proc/self/fd/6 8>/proc/self/fd/5 5>&- 6>&-
 	else
-		command -p sudo -n /bin/sh -s </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- &
+		command -p sudo -n /bin/sh -s </proc/self/fd/5 >&6 2>&6 3<&- 4>&- 5>&- 6>&- &
 		exec 7</proc/self/fd/6 8>/proc/self/fd/5 5>&- 6>&-
-		helper_text >&8 2>/dev/null
+		# In the background: a sudo that hangs reads nothing, and a pipe holds 64 KB.
+		helper_text >&8 2>/dev/null 3<&- 4>&- 7<&- &
 	fi
+	watch_session
 	forward_report <&7
+	end_watch "$s_watch"
 	if [ "$s_report" = none ]; then # no helper: sudo refused, or is not there
 		forward_plain
 	fi
@@ -114,6 +118,20 @@ session_body() {
 	[ -n "$s_lock" ] || [ "$q_class" = routine ] || exit 77
 	await_go || { printf 'no\n' >&8; exec 8>&-; drain_helper; exit 77; }
 	run_command
+}
+
+# watch_session makes sure that there is an answer: when helper or sudo have not reported in time, it writes a report
+# that knows nothing into their pipe, which it opens anew through /proc. What the helper may still do ends by itself:
+# nobody answers it.
+watch_session() {
+	read -r s_self _ </proc/self/stat
+	(
+		count_down "$((q_bound + 3))" || exit 0
+		printf 'interlock-report 1 %s\nreason\tcheck-bound\t%s\t%s\nstate\tunknown\nverdict\trefuse\ninterlock-end %s 3\n' "$q_nonce" \
+			"the check did not end within $((q_bound + 3)) s" "see what hangs on the host: sudo, a file system that does not answer" \
+			"$q_nonce" >"/proc/$s_self/fd/7"
+	) </dev/null >/dev/null 2>&1 3<&- 4>&- 7<&- 8>&- &
+	s_watch=$!
 }
 
 # helper_text is what the helper's shell reads: the request and this script, one line each. Nothing follows
@@ -222,64 +240,83 @@ run_spooled() {
 
 # ---- tools -----------------------------------------------------------------------------------------------
 
+# who_am_i sets w_uid, the effective user id, empty where it cannot be seen. No program is asked, which could lie.
+who_am_i() {
+	w_uid=''
+	while read -r w_key _ w_value _; do
+		case $w_key in Uid:) w_uid=$w_value; break ;; esac
+	done </proc/self/status
+}
+
 # bounded runs a command for at most $1 seconds, with its stdin kept. Without timeout (and on a terminal, where
-# timeout would leave the foreground) a watchdog of our own ends it. Status 124 or above 128: out of time.
+# timeout would leave the foreground) a watchdog of our own ends it. Status above 128, or 124: out of time. The signal
+# is KILL: the helper ignores the others, and its children inherit that.
 bounded() {
 	b_secs=$1
 	shift
 	if [ "$q_tty" = 0 ] && command -v timeout >/dev/null 2>&1; then
-		timeout -k 1 "$b_secs" "$@"
+		timeout -s KILL "$b_secs" "$@"
 		return $?
 	fi
 	exec 9<&0
 	"$@" <&9 9<&- &
 	b_pid=$!
 	exec 9<&-
-	(
-		sleep "$b_secs" &
-		b_sleep=$!
-		trap 'kill "$b_sleep"; exit 0' TERM
-		wait "$b_sleep"
-		kill -KILL "$b_pid"
-	) >/dev/null 2>&1 </dev/null &
+	(sleep "$b_secs" && kill -KILL "$b_pid") >/dev/null 2>&1 </dev/null &
 	b_watch=$!
 	wait "$b_pid"
 	b_status=$?
-	kill "$b_watch" 2>/dev/null
+	end_watch "$b_watch"
 	return "$b_status"
 }
 
-# watch_over ends every descendant of the helper once the whole check has used up its time, and again each second:
-# whatever hung then fails, and a probe that fails is unknown. It ends when the check does.
+# end_watch ends a watchdog, not its sleep of at most a few seconds; shells announce what was killed when they reap it.
+end_watch() { { kill -KILL "$1" && wait "$1"; } 2>/dev/null; }
+
+# count_down sleeps for $1 seconds, one at a time; fails where there is no sleep.
+count_down() {
+	c_left=$1
+	while [ "$c_left" -gt 0 ]; do
+		sleep 1 || return 1
+		c_left=$((c_left - 1))
+	done
+}
+
+# watch_over ends every descendant of the helper once the whole check has used up its time, and again each half second:
+# whatever hung then fails, and a probe that fails is unknown. It is ended with the check. It uses no program but sleep.
 watch_over() {
 	(
 		read -r v_self _ </proc/self/stat
-		trap 'kill "$v_sleep" 2>/dev/null; exit 0' TERM
-		sleep "$q_bound" &
-		v_sleep=$!
-		wait "$v_sleep"
-		while :; do
-			# shellcheck disable=SC2046 # a list of numbers
-			kill -KILL $(descendants "$1" "$v_self") 2>/dev/null
-			sleep 1 &
-			v_sleep=$!
-			wait "$v_sleep"
+		count_down "$q_bound" || exit 0
+		while kill -0 "$1"; do
+			end_descendants "$1" "$v_self"
+			sleep 0.5 || sleep 1 || exit 0
 		done
 	) >/dev/null 2>&1 </dev/null &
 	h_watch=$!
 }
 
-# descendants prints the process ids below $1, but not $2 and what is below it.
-descendants() {
-	cat /proc/[0-9]*/stat 2>/dev/null | awk -v top="$1" -v not="$2" '
-		{ match($0, /.*\)/); split(substr($0, RLENGTH + 2), f, " "); up[$1] = f[2] }
-		END {
-			for (p in up) {
-				n = 0
-				for (q = p; q in up && q != top && q != not && n < 64; n++) q = up[q]
-				if (q == top && p != top) print p
-			}
-		}'
+# end_descendants kills the processes below $1, but not $2 and what is below it.
+end_descendants() {
+	d_top=$1 d_not=$2 d_all='' d_below=" $1 " d_more=1
+	for d_stat in /proc/[0-9]*/stat; do
+		read -r d_line 2>/dev/null <"$d_stat" || continue
+		d_pid=${d_line%% *}
+		d_line=${d_line##*) ? }
+		d_all="$d_all $d_pid:${d_line%% *}"
+	done
+	while [ "$d_more" = 1 ]; do
+		d_more=0
+		for d_item in $d_all; do
+			d_pid=${d_item%:*}
+			case $d_below in *" $d_pid "*) continue ;; esac
+			[ "$d_pid" != "$d_not" ] || continue
+			case $d_below in *" ${d_item#*:} "*) d_below="$d_below$d_pid " d_more=1 ;; esac
+		done
+	done
+	d_below=${d_below#" $d_top "}
+	# shellcheck disable=SC2086 # a list of numbers
+	[ -z "$d_below" ] || kill -KILL $d_below
 }
 
 # started_at sets t_state, t_pgrp and t_start of process $1; fails when it is gone. No process is started.
@@ -369,15 +406,18 @@ inspect_and_print() {
 }
 
 print_report() {
+	[ -z "$h_watch" ] || end_watch "$h_watch"
 	printf 'interlock-report 1 %s\n%sinterlock-end %s %s\n' "$q_nonce" "$h_report" "$q_nonce" "$h_count"
 }
 
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_servers='' h_root=0
-	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_dir='' h_stopped='' h_runtime='' h_missing=0
+	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
-	[ "$(id -u)" = 0 ] && h_root=1
+	started_at "$h_pid" && h_start=$t_start
+	who_am_i
+	[ "$w_uid" = 0 ] && h_root=1
 	watch_over "$h_pid"
 	host_facts
 	if [ "$h_root" = 0 ]; then
@@ -394,7 +434,6 @@ inspect() {
 	judge_control
 	if [ "$q_boots" = 1 ]; then next_boot; fi
 	stop_decoy
-	[ -z "$h_watch" ] || kill "$h_watch" 2>/dev/null
 	if [ "$h_unclear" = 1 ] && [ "$h_state" = clear ]; then h_state=unknown; fi
 	if [ "$h_blind" = 1 ]; then worse unknown; fi
 }
@@ -436,7 +475,7 @@ host_facts() {
 	*) blind child-pid-namespace "this is a child process namespace: the processes of the host cannot be seen" \
 		"ask the host itself, not a container on it" ;;
 	esac
-	for h_tool in awk cat head ls tr find; do
+	for h_tool in awk cat find grep head ls rm sleep tr; do
 		command -v "$h_tool" >/dev/null 2>&1 || blind tool-missing "the program $h_tool is not there" "install $h_tool"
 	done
 }
@@ -462,7 +501,7 @@ state_dir() {
 # start_decoy holds a file called ibdata1 open and locked in another process, which also listens in a network
 # namespace of its own where it can. h_decoy is "PID INODE PORT"; empty when there can be none.
 start_decoy() {
-	h_decoy='' h_decoy_file=''
+	h_decoy='' h_decoy_file='' h_decoy_dir=/nonexistent
 	[ "$h_root" = 1 ] || return 0
 	h_decoy_dir=${h_dir:-/run}/decoy.$h_pid
 	mkdir "$h_decoy_dir" 2>/dev/null || return 0
@@ -492,9 +531,14 @@ start_decoy() {
 		until grep -q ":${h_decoy#* }" /proc/locks 2>/dev/null || ! kill -0 "${h_decoy%% *}" 2>/dev/null; do :; done
 	fi
 	case $h_decoy in
+	*[!0-9\ ]* | *\ *\ *\ *) h_decoy='' ;;
 	[0-9]*\ [0-9]*\ [0-9]*) ;;
 	*) h_decoy='' ;;
 	esac
+	# It is killed at the end: it must be younger than we are.
+	if [ -n "$h_decoy" ]; then
+		if ! started_at "${h_decoy%% *}" || [ "$t_start" -lt "$h_start" ]; then h_decoy=''; fi
+	fi
 }
 
 stop_decoy() {
@@ -540,7 +584,7 @@ raw_scan() {
 #   tcp PID PORT · unix PID PATH                             where a server or proxy listens
 #   port PORT PID NAME                                       a MySQL port held by somebody else (PID 0: nobody seen)
 #   mnt INODE PID                                            a mount namespace other than ours
-#   missing WHAT PID START                                   a process that one of the listings left out
+#   missing WHAT PID START                                   a process that one of the listings left out; START "-": the first one
 #   garbled WHAT TEXT · looked KIND N · seen fd|lock|listen · lockgone PID · done
 # shellcheck disable=SC2016 # awk's
 scan_awk='
@@ -690,6 +734,7 @@ function role(p,   b, k) {
 END {
 	if (section != "end") { print "garbled scan " enc(section); exit }
 	if (!selffds) print "garbled fds cut"
+	for (p in hasfds) if (p != "self" && !(p in comm)) print "missing stat " p " -"
 	for (p in comm) {
 		if (kthread[p]) continue
 		if (state[p] == "Z" && threads[p] <= 1) continue
@@ -780,8 +825,9 @@ judge_scan() {
 			fi
 			;;
 		missing)
-			h_missing=$((${h_missing:-0} + 1))
-			if [ "$h_root" = 1 ] && [ "$h_missing" -le 8 ] && started_at "$3" && [ "$t_start" = "$4" ] && [ "$t_state" != Z ]; then
+			if [ "$h_root" = 1 ] && [ "$h_missing" -lt 8 ] && started_at "$3" && [ "$t_state" != Z ] &&
+				{ [ "$t_start" = "$4" ] || { [ "$4" = - ] && [ "$t_start" -lt "$h_start" ]; }; }; then
+				h_missing=$((h_missing + 1))
 				case $2 in
 				exe) blind exe-unseen "the program of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
 				*) blind "$2-unseen" "the $2 entries of process $3 cannot be read" "run as root with CAP_SYS_PTRACE" ;;
@@ -861,7 +907,8 @@ judge_server() {
 	i_state=unknown i_product=$i_name
 	h_datadirs="$h_datadirs$nl$i_cwd"
 	if [ "$5" = holder ]; then
-		h_datadirs="$h_datadirs$nl$(dirname "$(pct "$i_file")")"
+		h_file=$(pct "$i_file")
+		h_datadirs="$h_datadirs$nl${h_file%/*}"
 		reason data-file-held "process $i_pid ($i_name) holds $i_file open and is no server that is known" "see what it is: ls -l /proc/$i_pid/exe"
 	elif [ "$3" = T ] || [ "$3" = t ]; then
 		reason server-stopped-by-signal "$i_name (process $i_pid) is stopped by a signal and answers nobody" "kill -CONT $i_pid, or find out who stopped it"
@@ -903,7 +950,7 @@ ask_server() {
 	case $i_q1 in *"$tab"*[Pp]ercona*) i_product=percona ;; esac
 	i_version=$(clean "${i_version%%-*}")
 	add i version "$i_version"
-	if ! printf '%s\n' "$i_q1" | grep -q -E '^GRANT (ALL PRIVILEGES|(.*, )?PROCESS(, .*)?) ON \*\.\* '; then
+	if ! has_process; then
 		reason no-process-privilege "the account on $i_name (process $i_pid) lacks PROCESS: it sees no connection but its own" \
 			"GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO the account; on MySQL XA_RECOVER_ADMIN and SELECT ON performance_schema.* too"
 		return 0
@@ -915,6 +962,20 @@ ask_server() {
 		return 0
 	}
 	read_facts && judge_role
+}
+
+# has_process tells whether a line of the grants names PROCESS for the whole server.
+has_process() {
+	p_ifs=$IFS p_found=1
+	IFS=$nl
+	for p_line in $i_q1; do
+		case $p_line in
+		"GRANT ALL PRIVILEGES ON *.* TO "* | "GRANT PROCESS ON *.* TO "* | "GRANT PROCESS, "*" ON *.* TO "* | \
+			"GRANT "*", PROCESS ON *.* TO "* | "GRANT "*", PROCESS, "*" ON *.* TO "*) p_found=0 ;;
+		esac
+	done
+	IFS=$p_ifs
+	return "$p_found"
 }
 
 # version_number makes 80400 of 8.4.0.
@@ -1544,28 +1605,32 @@ search_files() {
 	IFS=$s_ifs
 	# shellcheck disable=SC2016,SC2086 # the inner shell's; roots is a list of our own making
 	f_out=$({ bounded 2 unshare -m --propagation private /bin/sh -c '
-			cover=$1; shift; n=0; roots=
+			cover=$1 decoy=$2; shift 2; n=0 roots= mounted=0
 			mount -n -t tmpfs -o size=64k none "$cover" || exit 9
+			while read -r _ _ _ _ mp _; do [ "$mp" != "$cover" ] || mounted=1; done </proc/self/mountinfo
+			[ "$mounted" = 1 ] || exit 9
 			while [ "$1" != -- ]; do
 				n=$((n + 1)); mkdir "$cover/$n" && mount -n --bind "$1" "$cover/$n" || exit 9
 				echo "root $cover/$n $1"; roots="$roots $cover/$n"; shift
 			done
 			shift
-			exec find $roots "$@" -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
+			exec find $roots "$@" "$decoy/." -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
 				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" \) -print
-			' sh "${f_cover:-/nonexistent}" "$@" 2>&1; echo "status $?"; } | awk '
+			' sh "${f_cover:-/nonexistent}" "$h_decoy_dir" "$@" 2>&1; echo "status $?"; } | awk '
 		/^status [0-9]+$/ { status = $2; next }
 		/^root \// { r = $2; sub(/^root [^ ]+ /, ""); at[r] = ($0 == "/") ? "" : $0; next }
 		/No such file or directory$/ { next }
 		!/^\// { if (n++ < 2) { gsub(/[^A-Za-z0-9_.\/ -]/, "_"); print "said " substr($0, 1, 120) }; next }
 		{
-			if ($0 ~ /\/decoy\.[0-9]+\/ibdata1$/) { print "decoy"; next }
+			last = $0
+			if ($0 ~ /\/decoy\.[0-9]+\/(\.\/)?ibdata1$/) { if ($0 !~ /\/\.\//) decoy = 1; next }
 			dir = $0; name = dir; sub(/.*\//, "", name); sub(/\/[^\/]*$/, "", dir)
 			if (name ~ /\.ibd$/ && name != "mysql.ibd") sub(/\/[^\/]*$/, "", dir)
 			for (r in at) if (index(dir "/", r "/") == 1) { dir = at[r] substr(dir, length(r) + 1); break }
 			if (!(dir in seen) && count++ < 20) { seen[dir] = 1; print "dir " dir }
 		}
-		END { print "status " status + 0 }')
+		# It is found through the mounts, and again as the last place of all: a listing that was cut lacks that.
+		END { if (decoy && last ~ /\/\.\/ibdata1$/) print "decoy"; print "status " status + 0 }')
 	f_decoy=0 f_status=255
 	IFS=$nl
 	for f_line in $f_out; do
@@ -1727,7 +1792,7 @@ take_lock() {
 		replace_verdict locked
 		return 0
 	fi
-	h_id=$(printf %s "$q_nonce" | cut -c 1-12)
+	h_id=${q_nonce%????????????????????}
 	if [ -z "$h_dir" ]; then
 		replace_verdict refuse
 		reason no-lock "no lock can be taken: neither /var/lib/interlock nor /run/interlock can be written" "make room on /var or /run: df -h, df -i"
@@ -1740,9 +1805,9 @@ take_lock() {
 		[ -n "$h_held" ] || reason locked "locked by someone who came first" "look again: interlock locks list $q_host"
 		return 0
 	fi
-	k_now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	k_now=$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)
 	h_spool=$h_dir/spool/$h_id
-	if ! printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_dir/lock" 2>/dev/null ||
+	if ! printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "${k_now:=-}" "$q_cmd64" >"$h_dir/lock" 2>/dev/null ||
 		! read -r k_id _ <"$h_dir/lock" || [ "$k_id" != "$h_id" ] ||
 		! make_spool; then
 		rm -f "$h_dir/lock"
@@ -1765,23 +1830,23 @@ make_spool() {
 
 # look_again repeats the scan of processes and listeners under the lock; what differs in servers is a surprise.
 look_again() {
-	c_then=$(servers_of "$h_scan")
+	c_then=$h_scan
 	scan_processes
-	c_after=$(servers_of "$h_scan")
-	if [ "$c_after" != "$c_then" ]; then
+	if [ "$(printf '%s\nthen\n%s\n' "$c_then" "$h_scan" | awk '
+		$1 == "then" { second = 1; next }
+		$1 == "server" { key = $1 " " $2 " " $3 }
+		$1 == "other" { key = $2 == "runtime" ? "" : $2 " " $3 " " $4 }
+		$1 == "done" { key = "done"; ends++ }
+		$1 !~ /^(server|other|done)$/ || key == "" { next }
+		!second { was[key] = 1; n++; next }
+		!(key in was) { odd = 1 }
+		{ n-- }
+		END { print (odd || n != 0 || ends != 2) ? "other" : "same" }')" != same ]; then
 		[ -z "$h_lock" ] || rm -f "$h_lock"
 		h_lock=''
 		replace_verdict refuse
 		reason changed-meanwhile "servers started or ended while the host was being looked at" "run it again"
 	fi
-}
-
-# servers_of prints what of a scan must stay as it is, sorted.
-servers_of() {
-	printf '%s\n' "$1" | awk '
-		$1 == "server" { print $2, $3 }
-		$1 == "other" && $2 != "runtime" { print $2, $3, $4 }
-		$1 == "done"' | sort
 }
 
 # follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
@@ -1799,7 +1864,7 @@ follow_command() {
 			;;
 		ended)
 			[ -z "$h_lock" ] || {
-				printf '%s %s\n' "$f_value" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
+				printf '%s %s\n' "$f_value" "$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
 				rm -f "$h_spool/1" "$h_spool/2"
 				rm -f "$h_lock"
 			}
