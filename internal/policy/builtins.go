@@ -119,7 +119,7 @@ func wholeNumber(v word) bool {
 	case exact:
 		return v.text != "" && strings.Trim(strings.TrimPrefix(v.text, "-"), "0123456789") == ""
 	case glob:
-		return v.one && v.text == "[0-9]*"
+		return v.one && v.num
 	}
 	return false
 }

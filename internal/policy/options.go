@@ -14,7 +14,7 @@ import (
 //	-abc      letters without a value, which may be clustered
 //	-n:       a letter with a value, attached or the next word; -abn: are -a, -b and -n:
 //	-p?       a letter with a value that is attached or missing
-//	-#        a number: head -20
+//	-#        a number: head -20, tail -20f
 //	--all     a long option without a value
 //	--name=   a long option with a value, attached or the next word
 //	--name?   a long option with a value that is attached or missing
@@ -173,7 +173,7 @@ func (c *call) option(s *spec, p *parsed, args []word, i int) (used int, ok bool
 		return c.longOption(s, p, args, i)
 	}
 	letters := v.text[1:]
-	if s.number && v.kind == exact && strings.Trim(letters, "0123456789") == "" {
+	if s.number && v.kind == exact && strings.Trim(strings.TrimSuffix(letters, "f"), "0123456789") == "" && letters != "f" {
 		return 0, true
 	}
 	for k := 0; k < len(letters); k++ {
@@ -240,7 +240,9 @@ func (c *call) nextValue(o *option, g given, p *parsed, args []word, i int) (use
 		return 0, true // the program will complain
 	}
 	next := args[i+1]
-	if next.kind == fields || next.kind == glob && !next.one {
+	if next.num && !next.one && i+2 == len(args) {
+		p.operands = append(p.operands, next) // ps -p $(pidof mysqld): what is more than one number comes last
+	} else if next.kind == fields || next.kind == glob && !next.one {
 		c.destructive(next.span, "unknown-value", "this can become several words, and the second an option")
 		return 1, false
 	}

@@ -36,10 +36,10 @@ func findable(v word) string {
 	if v.kind == exact && !v.tilde && (text == "" || strings.Trim(path.Clean(text), "./") == "") {
 		return ""
 	}
+	if !v.tilde && !strings.Contains(text, "..") && (strings.TrimRight(text, "/") == "/proc" || strings.HasPrefix(text, "/proc/")) {
+		return ""
+	}
 	if v.kind == exact {
-		if clean := path.Clean(text); clean == "/proc" || strings.HasPrefix(clean, "/proc/") {
-			return ""
-		}
 		for strings.HasPrefix(text, "../") {
 			text = text[3:]
 		}

@@ -14,7 +14,7 @@ func Quote(argv []string) string {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		if i == 0 && strings.Contains(word, "=") || !plainText(word) {
+		if i == 0 && (strings.Contains(word, "=") || reserved[word]) || !plainText(word) {
 			b.WriteByte('\'')
 			b.WriteString(strings.ReplaceAll(word, "'", `'\''`))
 			b.WriteByte('\'')
@@ -24,6 +24,9 @@ func Quote(argv []string) string {
 	}
 	return b.String()
 }
+
+// reserved are the words that a shell takes for grammar where a command begins.
+var reserved = words("if then else elif fi do done case esac while until for in function select time coproc")
 
 // MisplacedSelector tells a command that begins with what was meant to choose hosts: an assignment to a
 // lower-case name, or to a key of the inventory. In January 2014 such a command line reinstalled live
@@ -47,5 +50,6 @@ func MisplacedSelector(command string, inventoryKey func(string) bool) error {
 	if i := strings.IndexFunc(first, unicode.IsSpace); i >= 0 {
 		word = first[:i]
 	}
+	word = strings.TrimRight(word, `'"`)
 	return fmt.Errorf("command begins with %q: this looks like a selector of hosts that came too late; a shell would set a variable and run the rest on every host: put it into HOSTS, or write env %s … if it is meant", word, word)
 }

@@ -302,7 +302,7 @@ func (w *walker) assign(a *syntax.Assign, straight bool) {
 		}
 	}
 	delete(w.vars, name)
-	if straight && w.tracked && w.assigns[name] == 1 && value.kind == exact {
+	if straight && w.tracked && w.assigns[name] == 1 && (value.kind == exact || value.num) {
 		w.vars[name] = []word{value}
 	}
 }

@@ -26,6 +26,7 @@ type word struct {
 	span  span
 	raw   origin // maps text to the command, for code within code
 	one   bool   // glob: yet one field, being quoted
+	num   bool   // glob: nothing but numbers
 }
 
 func (v word) is(text string) bool { return v.kind == exact && v.text == text }
@@ -100,6 +101,7 @@ type builder struct {
 	globs   bool
 	split   bool // an unquoted expansion came: any number of fields
 	bracket bool // an unquoted [ is open
+	num     bool // an expansion to numbers came
 	many    bool // a pattern or an unquoted list of numbers came: one or more fields
 }
 
@@ -212,6 +214,9 @@ func safeBracket(s string) bool {
 	return len(s) > 1 && strings.Trim(s[1:], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
+// anyNumber is the pattern that stands for a number that is not known.
+const anyNumber = "[0-9]*"
+
 // number notes an expansion to numbers separated by blanks.
 func (b *builder) number(quoted bool) {
 	if !b.globs && !b.stopped {
@@ -220,7 +225,8 @@ func (b *builder) number(quoted bool) {
 	}
 	b.globs = true
 	b.many = b.many || !quoted
-	b.literal("[0-9]*")
+	b.num = true
+	b.literal(anyNumber)
 }
 
 func (b *builder) finish(n *syntax.Word) word {
@@ -236,7 +242,7 @@ func (b *builder) finish(n *syntax.Word) word {
 		v.kind = prefix
 		v.safe = v.text != "" && v.text[0] != '-' || v.tilde
 	case b.globs:
-		v.kind, v.one = glob, !b.many
+		v.kind, v.one, v.num = glob, !b.many, b.num && v.text == anyNumber
 	default:
 		v.kind = exact
 	}
@@ -265,16 +271,15 @@ func (w *walker) rawOrigin(part syntax.WordPart, text string, s span) origin {
 	return origin{fixed: s}
 }
 
-// tildeOK tells whether ~… is a home directory in every shell; ~+ and ~1 are not.
+// tildeOK tells whether ~… is a home directory that is known to be one: ~ and those of root and mysql. Some
+// accounts are at home in /dev (sys, on Debian), and ~+ and ~1 are no homes at all.
 func tildeOK(text string) bool {
 	name, _, _ := strings.Cut(strings.TrimPrefix(text, "~"), "/")
-	for i, c := range name {
-		if !(c >= 'a' && c <= 'z' || c == '_' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
-			return false
-		}
-	}
-	return true
+	return name == "" || atHome(name)
 }
+
+// atHome tells whether a user's home directory is known to hold plain files.
+func atHome(user string) bool { return user == "root" || user == "mysql" }
 
 // unescapeQuoted resolves the backslashes that mean something within double quotes.
 func unescapeQuoted(s string) string {
@@ -332,6 +337,8 @@ func (b *builder) param(p *syntax.ParamExp, quoted bool) {
 // value puts in the known value of a variable.
 func (b *builder) value(v word, quoted bool) {
 	switch {
+	case v.num:
+		b.number(quoted)
 	case v.tilde || v.kind == fields:
 		b.unknown(quoted)
 	case v.kind == exact && (quoted || plainText(v.text)):

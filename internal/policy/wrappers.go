@@ -135,6 +135,13 @@ func sudoCall(c *call) {
 			return
 		}
 		c.anyShell(words)
+		for _, g := range p.all("u", "user") {
+			if g.value.kind != exact || !atHome(g.value.text) {
+				before := c.anyDir
+				c.anyDir = true // -i goes to that user's home
+				defer func() { c.anyDir = before }()
+			}
+		}
 	}
 	if len(words) == 0 && !p.has("version", "help") {
 		c.cannot(c.span, "sudo without a command")
@@ -171,6 +178,8 @@ func (c *call) lineForAnyShell(v word) {
 
 // suCall takes su and runuser: [-] [-l] [-s SHELL] [USER] -c CODE, and runuser -u USER [--] COMMAND.
 func suCall(c *call) {
+	before := c.anyDir
+	defer func() { c.anyDir = before }()
 	var code *word
 	shell, users := "", 0
 	for i := 0; i < len(c.args); i++ {
@@ -206,6 +215,7 @@ func suCall(c *call) {
 			return
 		case plain(v) && users == 0:
 			users++
+			c.anyDir = c.anyDir || !atHome(v.text)
 		default:
 			c.cannot(v.span, "this form of %s is not understood", c.name.text)
 			return
