@@ -1,9 +1,7 @@
 package fleet
 
 import (
-	"bufio"
 	"context"
-	"io"
 
 	"interlock/checks"
 	"interlock/sshrun"
@@ -40,7 +38,5 @@ func (r *Run) plain(ctx context.Context, host string) outcome {
 	if err != nil {
 		return outcome{host: host, kind: unreachable, err: err}
 	}
-	t := &talk{session: session, out: bufio.NewReader(session.Stdout), stderr: &held{}}
-	t.copying.Go(func() { _, _ = io.Copy(t.stderr, session.Stderr) })
-	return r.stream(ctx, t, host, stop)
+	return r.stream(ctx, newTalk(session, checks.Request{}), host, stop)
 }
