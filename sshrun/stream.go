@@ -40,10 +40,16 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // WriteTo copies the stream to w until it ends or is given up; then w is written to no more. When a write
-// fails, the rest is read all the same. It is used instead of Read, not beside it.
+// fails, the rest is read all the same. After a Read it goes on where that one stopped, as bufio.Reader does it.
 func (s *stream) WriteTo(w io.Writer) (int64, error) {
 	g := &gate{w: w}
-	s.start.Do(func() { s.conn.pump(s, g) })
+	first := false
+	s.start.Do(func() { first = true; s.conn.pump(s, g) })
+	if !first {
+		_, err := io.Copy(g, struct{ io.Reader }{s.out})
+		n, werr := g.close()
+		return n, errors.Join(werr, err)
+	}
 	<-s.ended
 	n, err := g.close()
 	if err == nil && s.err != io.EOF {

@@ -77,7 +77,7 @@ func TestShippedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := Host{
-		Name: "backup1", Address: "10.20.1.1", Port: 2222, User: "backup",
+		Name: "backup1", Address: "192.0.2.11", Port: 2222, User: "backup",
 		IdentityFile: filepath.Join(home, ".ssh/id_backup"), KnownHosts: filepath.Join(dir, "known_hosts.backup"),
 	}
 	if d := cmp.Diff(backup, inv.Hosts["backup1"]); d != "" {
