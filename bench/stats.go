@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// samples are the values of several rounds, in the order of the rounds.
+type samples []float64
+
+func (s samples) median() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	if n := len(sorted); n%2 == 0 {
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return sorted[len(sorted)/2]
+}
+
+// spread prints the lowest and the highest value.
+func (s samples) spread(print func(float64) string) string {
+	return fmt.Sprintf("%s–%s", print(slices.Min(s)), print(slices.Max(s)))
+}
+
+func (s samples) String() string { return s.show(duration) }
+
+func (s samples) show(print func(float64) string) string {
+	return fmt.Sprintf("%s (%s)", print(s.median()), s.spread(print))
+}
+
+// over divides round by round: what disturbs a round disturbs both halves of it.
+func (s samples) over(other samples) samples {
+	out := make(samples, len(s))
+	for i := range s {
+		out[i] = s[i] / other[i]
+	}
+	return out
+}
+
+func duration(seconds float64) string {
+	switch d := time.Duration(seconds * float64(time.Second)); {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
+	default:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+}
+
+func times(ratio float64) string { return fmt.Sprintf("%.2gx", ratio) }
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/(1<<20)) }
+
+// rounds are the samples of one contender.
+type rounds struct {
+	wall, cpu samples // seconds
+}
+
+// alternate lets contenders take turns for n rounds, after one that does not count, and starts each round
+// with another one.
+func (b *bench) alternate(ctx context.Context, n int, contenders ...contender) ([]rounds, error) {
+	all := make([]rounds, len(contenders))
+	for round := -1; round < n; round++ {
+		for i := range contenders {
+			i = (i + round + len(contenders)) % len(contenders)
+			u, err := contenders[i].run(ctx, b)
+			if err != nil {
+				return nil, err
+			}
+			if round >= 0 {
+				all[i].wall = append(all[i].wall, u.wall.Seconds())
+				all[i].cpu = append(all[i].cpu, u.cpu.Seconds())
+			}
+		}
+	}
+	return all, nil
+}
