@@ -1537,10 +1537,26 @@ look_at_devices() {
 		fi
 	done
 	add looked devices "$v_n"
+	look_at_lvm
 	if [ "$m_zfs" = 1 ]; then
 		v_zfs=$(bounded 2 zfs list -H -o mounted,name -t filesystem,volume 2>/dev/null) || v_zfs="no zfs"
 		case "$nl$v_zfs" in *"${nl}no"* | *"$nl-"*) unclear not-mounted "a ZFS data set is not mounted" "zfs mount -a, and look again" ;; esac
 	fi
+}
+
+# look_at_lvm: a volume group that is partly in use may hold volumes that are not active, which no device shows.
+look_at_lvm() {
+	for l_uuid in /sys/block/dm-*/dm/uuid; do
+		[ -r "$l_uuid" ] && read -r l_id <"$l_uuid" || continue
+		case $l_id in LVM-*) ;; *) continue ;; esac
+		l_all=$(bounded 2 lvs --noheadings -o lv_active,lv_full_name 2>/dev/null) || {
+			unclear lvm-unread "the LVM volumes cannot be listed" "install lvm2"
+			return 0
+		}
+		l_off=$(printf '%s\n' "$l_all" | awk '$1 != "active" { print $NF; exit }')
+		[ -z "$l_off" ] || unclear not-mounted "the LVM volume $(clean "$l_off") is not active" "lvchange -ay $(clean "$l_off"), mount it, and look again"
+		return 0
+	done
 }
 
 # device_in_use: mounted, swap, or part of something that is looked at itself.
