@@ -1547,7 +1547,8 @@ look_at_devices() {
 # look_at_lvm: a volume group that is partly in use may hold volumes that are not active, which no device shows.
 look_at_lvm() {
 	for l_uuid in /sys/block/dm-*/dm/uuid; do
-		[ -r "$l_uuid" ] && read -r l_id <"$l_uuid" || continue
+		[ -r "$l_uuid" ] || continue
+		read -r l_id <"$l_uuid" || l_id=LVM-
 		case $l_id in LVM-*) ;; *) continue ;; esac
 		l_all=$(bounded 2 lvs --noheadings -o lv_active,lv_full_name 2>/dev/null) || {
 			unclear lvm-unread "the LVM volumes cannot be listed" "install lvm2"
