@@ -28,7 +28,7 @@ func shell(t testing.TB, name string, args ...string) string {
 func TestRefusedKey(t *testing.T) {
 	r := newRig(t)
 	write(t, r.path("authorized_keys"), "")
-	he := r.refused(r.client(), "127.0.0.1", StageAuthenticate, "user "+me(t), r.key+" ED25519 SHA256:", "the host takes publickey", "ssh-add")
+	he := r.whyRefused(r.client(), "127.0.0.1", StageAuthenticate, "user "+me(t), r.key+" ED25519 SHA256:", "the host takes publickey", "ssh-add")
 	if strings.Contains(he.Remedy, "openssh") {
 		t.Errorf("ssh could do no more here: %s", he.Remedy)
 	}
@@ -302,6 +302,13 @@ func openPTY(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
+func typeIn(t *testing.T, f *os.File, text string) {
+	t.Helper()
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // expect reads from f until it has seen text.
 func expect(t *testing.T, f *os.File, text string) string {
 	t.Helper()
@@ -332,14 +339,14 @@ func TestPassphraseOnTerminal(t *testing.T) {
 		done <- err
 	}()
 	expect(t, ours, "(yes/no/[fingerprint])? ")
-	ours.WriteString("yes\n")
+	typeIn(t, ours, "yes\n")
 	expect(t, ours, "passphrase for key '"+r.key+"': ")
 	time.Sleep(50 * time.Millisecond) // until echo is off
-	ours.WriteString("secret\n")
+	typeIn(t, ours, "secret\n")
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	ours.WriteString("x\n") // echo is on again
+	typeIn(t, ours, "x\n") // echo is on again
 	if seen := expect(t, ours, "x"); strings.Contains(seen, "secret") {
 		t.Errorf("the passphrase was shown: %q", seen)
 	}
@@ -359,6 +366,6 @@ func TestCancelAtPrompt(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("no error")
 	}
-	ours.WriteString("visible\n") // echo is on again, and the read that was left behind ends
+	typeIn(t, ours, "visible\n") // echo is on again, and the read that was left behind ends
 	expect(t, ours, "visible")
 }

@@ -9,7 +9,7 @@ import (
 	"os/user"
 	"runtime"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,9 +57,7 @@ type Client struct {
 	me     *user.User
 	sshBin string // "": no ssh here
 
-	ctx    context.Context // ends at Close; bounds what is shared by hosts, never stored elsewhere
-	cancel context.CancelFunc
-	shared sync.WaitGroup // jump dials
+	closed atomic.Bool
 
 	prompt   prompter
 	resolver resolver
@@ -73,8 +71,7 @@ func NewClient(o Options) *Client {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{opts: o, log: o.Log, ctx: ctx, cancel: cancel}
+	c := &Client{opts: o, log: o.Log}
 	c.me, c.home = account()
 	c.sshBin, _ = exec.LookPath("ssh")
 	c.prompt = prompter{turn: make(chan struct{}, 1), term: o.Terminal}
@@ -84,8 +81,7 @@ func NewClient(o Options) *Client {
 
 // Close ends the shared connections to jump hosts and agents. Close the Conns first.
 func (c *Client) Close() error {
-	c.cancel()
-	c.shared.Wait()
+	c.closed.Store(true)
 	c.jumps.close()
 	c.keys.close()
 	return nil
@@ -93,7 +89,7 @@ func (c *Client) Close() error {
 
 // Dial reaches t. Its error is a *HostError.
 func (c *Client) Dial(ctx context.Context, t Target) (*Conn, error) {
-	if c.ctx.Err() != nil {
+	if c.closed.Load() {
 		return nil, &HostError{Host: t.Name, Stage: StageConnect, Err: errClosed}
 	}
 	switch c.opts.Transport {

@@ -110,13 +110,13 @@ func (n *nativeConn) serve(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request
 				chans = nil
 				continue
 			}
-			ch.Reject(ssh.Prohibited, "not asked for")
+			_ = ch.Reject(ssh.Prohibited, "not asked for")
 		case r, ok := <-reqs:
 			if !ok {
 				reqs = nil
 				continue
 			}
-			r.Reply(false, nil) // keepalives among them
+			_ = r.Reply(false, nil) // keepalives among them
 		}
 	}
 	n.giveUp(n.client.Wait())
@@ -171,7 +171,7 @@ func (n *nativeConn) watch(interval time.Duration) {
 		}
 		time.AfterFunc(interval-silent%interval, check)
 		if silent >= interval && asking.CompareAndSwap(false, true) {
-			n.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; conn sees it
+			_, _, _ = n.client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do; conn sees it
 			asking.Store(false)
 		}
 	}

@@ -34,13 +34,10 @@ func (c *Client) dial(ctx context.Context, s *settings, behind []string) (*nativ
 	}
 	for try := 0; ; try++ {
 		n, err := c.try(ctx, s, check, behind)
-		var host *HostError
-		if err == nil || !errors.As(err, &host) {
+		var early *earlyCloseError
+		var jump *jumpError // has been tried again already
+		if err == nil || errors.As(err, &jump) || !errors.As(err, &early) {
 			return n, err
-		}
-		early, ok := host.Err.(*earlyCloseError) // that of a jump host has been waited for
-		if !ok {
-			return nil, err
 		}
 		c.log.Debug("closed before its banner, trying again", "host", s.name, "try", try+1)
 		wait := min(firstRetry<<min(try, 10), lastRetry)
@@ -168,29 +165,31 @@ func (h *handshake) explain(ctx context.Context, err error) *HostError {
 	case verdict != nil:
 		e.Stage, e.Remedy = StageAuthenticate, h.login.remedy(err)
 	default:
-		e.Err, e.Remedy = h.explainConnect(ctx, err)
+		e.Remedy, e.Err = h.explainConnect(context.Cause(ctx), err)
+		return e
 	}
-	if cause := context.Cause(ctx); cause != nil && (verdict != nil || e.Err == err) {
+	if cause := context.Cause(ctx); cause != nil {
 		e.Err, e.Remedy = cause, ""
 	}
 	return e
 }
 
-// explainConnect is for what went wrong before the host showed its key.
-func (h *handshake) explainConnect(ctx context.Context, err error) (_ error, remedy string) {
-	ended := ctx.Err() != nil
-	closed := isClosed(err)
+// explainConnect is for what went wrong before the host showed its key. given is why ctx ended; nil if it has not.
+func (h *handshake) explainConnect(given, err error) (remedy string, _ error) {
+	closed, spoke := isClosed(err), h.conn.banner.Load()
 	err, proxyFailed := proxyError(h.raw, err)
 	var mismatch *ssh.AlgorithmNegotiationError
 	switch {
-	case ended && !h.conn.banner.Load():
-		return fmt.Errorf("connection is open, but no SSH banner came: %w", context.Cause(ctx)), ""
-	case closed && !h.conn.banner.Load() && !proxyFailed:
-		return &earlyCloseError{1, err}, ""
+	case given != nil && !spoke:
+		return "", fmt.Errorf("connection is open, but no SSH banner came: %w", given)
+	case given != nil:
+		return "", given
+	case closed && !spoke && !proxyFailed:
+		return "", &earlyCloseError{1, err}
 	case errors.As(err, &mismatch):
-		return err, "the host has none of the algorithms that work in process: " + useOpenSSH
+		return "the host has none of the algorithms that work in process: " + useOpenSSH, err
 	}
-	return err, ""
+	return "", err
 }
 
 // isClosed tells an end of the connection from what the peer may have said wrong.

@@ -45,7 +45,7 @@ func TestHostThatNeverSpeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	c := r.client(func(o *Options) { o.ConnectTimeout, o.Port = 300*time.Millisecond, port })
 	within(t, 600*time.Millisecond, func() {
-		he := r.refused(c, "127.0.0.1", StageConnect, "no SSH banner", "no answer within 300ms")
+		he := r.whyRefused(c, "127.0.0.1", StageConnect, "no SSH banner", "no answer within 300ms")
 		var timeout interface{ Timeout() bool }
 		if !errors.As(he, &timeout) || !timeout.Timeout() {
 			t.Errorf("%v is no timeout", he)

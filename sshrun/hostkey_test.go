@@ -25,7 +25,7 @@ func TestUnknownHostIsRefused(t *testing.T) {
 func TestRemedyForUnknownHostWorks(t *testing.T) {
 	r := newRig(t)
 	write(t, r.known, "")
-	he := r.refused(r.client(), "127.0.0.1", StageHostKey)
+	he := r.whyRefused(r.client(), "127.0.0.1", StageHostKey)
 	_, command, ok := strings.Cut(he.Remedy, "then: ")
 	command, _, _ = strings.Cut(command, ",")
 	if !ok {

@@ -20,16 +20,19 @@ const jumpRetry = 10 * time.Second
 
 // jumpStore shares one connection per jump host, user and way there.
 type jumpStore struct {
-	mu    sync.Mutex
-	conns map[string]*jumpConn
+	mu      sync.Mutex
+	conns   map[string]*jumpConn
+	closed  bool
+	dialing sync.WaitGroup
 }
 
 // jumpConn is a jump host being dialled, or dialled; ready is closed once conn or err is set.
 type jumpConn struct {
-	ready chan struct{}
-	conn  *nativeConn
-	err   error
-	since time.Time
+	cancel context.CancelFunc // of the dial, which no single host may end
+	ready  chan struct{}
+	conn   *nativeConn
+	err    error
+	since  time.Time
 }
 
 // stale tells whether it is time to dial again.
@@ -74,13 +77,12 @@ func (c *Client) jump(ctx context.Context, s *settings, behind []string) (*nativ
 	if slices.Contains(behind, key) {
 		return nil, fmt.Errorf("ProxyJump %s of %s leads back to where it began", s.proxyJump, s.name)
 	}
-	j := c.jumps.get(key, func(j *jumpConn) {
-		c.shared.Go(func() {
-			j.conn, j.err = c.dial(c.ctx, js, append(slices.Clone(behind), key))
-			j.since = time.Now()
-			close(j.ready)
-		})
+	j, err := c.jumps.get(ctx, key, func(ctx context.Context) (*nativeConn, error) {
+		return c.dial(ctx, js, append(slices.Clone(behind), key))
 	})
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case <-j.ready:
 	case <-ctx.Done():
@@ -109,7 +111,7 @@ func (c *Client) openThroughJump(ctx context.Context, s *settings, behind []stri
 		if try > 0 || ctx.Err() != nil || errors.As(err, &refused) {
 			return nil, fmt.Errorf("through jump host %s: %w", jump.host, trimSSH(err))
 		}
-		jump.close()
+		_ = jump.close()
 	}
 }
 
@@ -120,32 +122,46 @@ func (e *jumpError) Error() string {
 	return fmt.Sprintf("jump host %s, %s: %v", e.Host, e.Stage, e.Err)
 }
 
-// get returns the shared connection for key; start begins a new one where there is none that lives.
-func (s *jumpStore) get(key string, start func(*jumpConn)) *jumpConn {
+// get returns the shared connection for key, being dialled or dialled. It starts dial where there is none that
+// lives; the dial outlives ctx and ends with the store.
+func (s *jumpStore) get(ctx context.Context, key string, dial func(context.Context) (*nativeConn, error)) (*jumpConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
 	if s.conns == nil {
 		s.conns = map[string]*jumpConn{}
 	}
-	j := s.conns[key]
-	if j == nil || j.stale() {
-		j = &jumpConn{ready: make(chan struct{})}
-		s.conns[key] = j
-		start(j)
+	if j := s.conns[key]; j != nil && !j.stale() {
+		return j, nil
 	}
-	return j
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	j := &jumpConn{ready: make(chan struct{}), cancel: cancel}
+	s.conns[key] = j
+	s.dialing.Go(func() {
+		defer cancel()
+		j.conn, j.err = dial(ctx)
+		j.since = time.Now()
+		close(j.ready)
+	})
+	return j, nil
 }
 
-// close ends all shared connections; no dial is under way any more.
+// close ends all shared connections, and the dials that are under way.
 func (s *jumpStore) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.closed = true
+	for _, j := range s.conns {
+		j.cancel()
+	}
+	s.mu.Unlock()
+	s.dialing.Wait()
 	for _, j := range s.conns {
 		if j.conn != nil {
-			j.conn.close()
+			_ = j.conn.close()
 		}
 	}
-	s.conns = nil
 }
 
 // parseJump reads [user@]host[:port] or ssh://….

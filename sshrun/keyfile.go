@@ -192,7 +192,8 @@ func (k *keyStore) agent(sock string) ([]ssh.Signer, error) {
 	}
 	k.mu.Unlock()
 	a.once.Do(func() {
-		conn, err := net.Dial("unix", sock)
+		// No single host's context: the answer is for all.
+		conn, err := new(net.Dialer).DialContext(context.Background(), "unix", sock)
 		if err != nil {
 			a.err = fmt.Errorf("agent: %w", err)
 			return

@@ -64,7 +64,7 @@ func (k *knownSet) read(files []string) error {
 	dir := ""
 	defer func() {
 		if dir != "" {
-			os.RemoveAll(dir)
+			_ = os.RemoveAll(dir)
 		}
 	}()
 	var readable []string

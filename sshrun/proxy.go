@@ -2,6 +2,7 @@ package sshrun
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func startProxy(command, addr string) (net.Conn, error) {
 	if shell == "" {
 		shell = "/bin/sh"
 	}
-	cmd := exec.Command(shell, "-c", "exec "+command)
+	cmd := exec.CommandContext(context.Background(), shell, "-c", "exec "+command)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	words := &tail{limit: maxProxyWords}
 	cmd.Stderr = words

@@ -114,7 +114,7 @@ func (d *sshd) path(name string) string { return filepath.Join(d.dir, name) }
 
 func (d *sshd) stop() {
 	d.cmd.Process.Kill()
-	d.cmd.Wait()
+	_ = d.cmd.Wait() // killed
 }
 
 // newRig starts a server and writes a client's configuration that just works.
@@ -159,8 +159,14 @@ func (r *rig) dial(c *Client, name string) *Conn {
 	return conn
 }
 
-// refused dials a host that must not be reached, and returns why.
-func (r *rig) refused(c *Client, name string, stage Stage, words ...string) *HostError {
+// refused dials a host that must not be reached, for a reason that holds words.
+func (r *rig) refused(c *Client, name string, stage Stage, words ...string) {
+	r.t.Helper()
+	_ = r.whyRefused(c, name, stage, words...)
+}
+
+// whyRefused is refused, and returns why.
+func (r *rig) whyRefused(c *Client, name string, stage Stage, words ...string) *HostError {
 	r.t.Helper()
 	conn, err := c.Dial(r.t.Context(), Target{Name: name})
 	if err == nil {
@@ -236,7 +242,7 @@ func read(t testing.TB, file string) string {
 func startAgent(t testing.TB, keys ...string) (sock string) {
 	t.Helper()
 	need(t, "ssh-agent", "ssh-add")
-	dir, err := os.MkdirTemp("", "agent") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp("", "agent") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +253,7 @@ func startAgent(t testing.TB, keys ...string) (sock string) {
 	}
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		_ = cmd.Wait()
 		os.RemoveAll(dir)
 	})
 	for range 200 {

@@ -183,7 +183,7 @@ func (c *Conn) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		s.Stdin.Close()
 	} else {
 		go func() { // not waited for: a read from a terminal ends when the user types
-			io.Copy(s.Stdin, stdin) // the command may not want all of it
+			_, _ = io.Copy(s.Stdin, stdin) // the command may not want all of it
 			s.Stdin.Close()
 		}()
 	}
@@ -206,7 +206,7 @@ func drain(w io.Writer, r io.Reader, name string) error {
 		w = io.Discard
 	}
 	g := &gate{w: w}
-	io.Copy(g, r)
+	_, _ = io.Copy(g, r)
 	if _, err := g.close(); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}

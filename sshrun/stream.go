@@ -52,7 +52,7 @@ func (s *stream) WriteTo(w io.Writer) (int64, error) {
 	}
 	<-s.ended
 	n, err := g.close()
-	if err == nil && s.err != io.EOF {
+	if err == nil && !errors.Is(s.err, io.EOF) {
 		err = s.err
 	}
 	return n, err
@@ -64,7 +64,7 @@ func (s *stream) pump(w io.Writer) {
 	for {
 		n, err := s.src.Read(buf)
 		if n > 0 {
-			w.Write(buf[:n]) // what goes wrong here is the reader's affair; the command must not wait for it
+			_, _ = w.Write(buf[:n]) // what goes wrong here is the reader's affair; the command must not wait for it
 		}
 		if err != nil {
 			s.finish(err)
