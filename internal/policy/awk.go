@@ -43,70 +43,84 @@ var awkBefore = strings.Fields("length case switch default func function next ne
 // awkPrints proves that an awk program neither runs commands nor writes files. It reads the program as tokens;
 // where a slash could as well begin a pattern as divide, the program is not proven.
 func awkPrints(program string) bool {
-	s := &scanner{text: program}
-	printing, operand, paren := false, false, false
-	for !s.done() {
-		b := s.peek()
-		switch {
-		case b == ' ' || b == '\t':
-			s.next()
-			continue
-		case b == '#' || b == '@' || b == '\\' || b == '`':
+	a := awkReader{scanner: scanner{text: program}}
+	for !a.done() {
+		if !a.token() {
 			return false
-		case b == '"':
-			if !s.quoted('"') {
-				return false
-			}
-			operand, paren = true, false
-			continue
-		case b == '/':
-			if paren {
-				return false
-			}
-			s.pos++
-			if !operand {
-				if !s.awkPattern() {
-					return false
-				}
-			}
-			operand = !operand
-			continue
-		case letter(b):
-			word := s.word()
-			if slices.Contains(awkWords, word) {
-				return false
-			}
-			if word == "print" || word == "printf" {
-				printing = true
-			}
-			operand, paren = !slices.Contains([]string{"print", "printf", "return", "in", "else", "do", "exit"}, word), slices.Contains(awkBefore, word)
-			continue
-		case b >= '0' && b <= '9' || b == '.' || b == '$':
-			operand, paren = b != '$', false
-			s.next()
-			continue
 		}
-		s.next()
-		switch b {
-		case '|':
-			if s.peek() != '|' {
-				return false
-			}
-			s.next()
-		case '>':
-			if printing {
-				return false
-			}
-		case ';', '{', '}': // not the end of the line: after a comma a statement goes on
-			printing = false
-		case '+', '-':
-			if s.peek() == b {
-				s.next()
-				operand, paren = true, true // x++ / y, or ++ before a pattern
-				continue
-			}
+	}
+	return true
+}
+
+type awkReader struct {
+	scanner
+	printing bool // within a print statement, where > writes
+	operand  bool // a value ends here, so that a slash divides
+	unclear  bool // nobody can tell what a slash means here
+}
+
+// token reads one token; it gives false for what is not proven.
+func (a *awkReader) token() bool {
+	switch b := a.peek(); {
+	case b == ' ' || b == '\t':
+		a.next()
+	case b == '#' || b == '@' || b == '\\' || b == '`':
+		return false
+	case b == '"':
+		a.operand, a.unclear = true, false
+		return a.quoted('"')
+	case b == '/':
+		return a.slash()
+	case letter(b):
+		return a.name()
+	case b >= '0' && b <= '9' || b == '.' || b == '$':
+		a.next()
+		a.operand, a.unclear = b != '$', false
+	default:
+		return a.mark()
+	}
+	return true
+}
+
+// slash reads a division or a pattern.
+func (a *awkReader) slash() bool {
+	a.next()
+	divides := a.operand
+	a.operand = !divides
+	if a.unclear {
+		return false
+	}
+	return divides || a.awkPattern()
+}
+
+func (a *awkReader) name() bool {
+	word := a.word()
+	if slices.Contains(awkWords, word) {
+		return false
+	}
+	if word == "print" || word == "printf" {
+		a.printing = true
+	}
+	a.operand = !slices.Contains([]string{"print", "printf", "return", "in", "else", "do", "exit"}, word)
+	a.unclear = slices.Contains(awkBefore, word)
+	return true
+}
+
+func (a *awkReader) mark() bool {
+	b := a.next()
+	a.operand, a.unclear = b == ')' || b == ']', b == ')'
+	switch b {
+	case '|':
+		return a.next() == '|'
+	case '>':
+		return !a.printing
+	case ';', '{', '}': // not the end of the line: after a comma a statement goes on
+		a.printing = false
+	case '+', '-':
+		if a.peek() == b {
+			a.next()
+			a.operand, a.unclear = true, true // x++ / y, or ++ before a pattern
 		}
-		operand, paren = b == ')' || b == ']', b == ')'
 	}
 	return true
 }

@@ -126,11 +126,6 @@ func (c *call) described() {
 	}
 }
 
-// worse records what the call does beyond reading.
-func (c *call) worse(class checks.Class, s span, code, format string, args ...any) {
-	c.add(class, s, code, format, args...)
-}
-
 // cannot records that this use of the program is not known to be harmless.
 func (c *call) cannot(s span, format string, args ...any) {
 	c.destructive(s, "not-proven", format, args...)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"interlock/checks"
@@ -98,4 +99,25 @@ func reasons(c Classification) string {
 		out = append(out, r.Code+" at "+text+": "+r.Text)
 	}
 	return strings.Join(out, "; ")
+}
+
+// TestSeveralAtOnce: one classifier serves several goroutines, and gives each the same answers.
+func TestSeveralAtOnce(t *testing.T) {
+	c := classifier(t)
+	lines := corpus(t)
+	want := make([]checks.Class, len(lines))
+	for i, l := range lines {
+		want[i] = c.Classify(l.command, "/bin/sh").Class
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, l := range lines {
+				if got := c.Classify(l.command, "/bin/sh").Class; got != want[i] {
+					t.Errorf("%q: %s, alone %s", l.command, got, want[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -68,6 +68,9 @@ func mysqlCheck(c *call, p *parsed) {
 		}
 		c.statements(g.value.text, g.span)
 	}
+	if statements > 1 {
+		c.cannot(c.span, "of several -e %s may run the last alone, or all as one", c.name.text)
+	}
 	if statements > 0 && len(c.stdin) > 0 {
 		c.cannot(c.span, "which of statement and standard input %s runs is not known", c.name.text)
 	}

@@ -101,7 +101,7 @@ func (s *scanner) sedCommand() bool {
 		return s.sedSubstitute()
 	case 'y':
 		d := s.next()
-		return s.sedText(d) && s.sedText(d) && s.sedEnd()
+		return s.sedTexts(d) && s.sedEnd()
 	}
 	return false // what is left: files, labels, text to insert, e
 }
@@ -179,12 +179,20 @@ func (s *scanner) bracket(d byte) bool {
 	return false
 }
 
+// sedTexts skips what stands between three delimiters, of which the first has been read.
+func (s *scanner) sedTexts(d byte) bool {
+	if !s.sedText(d) {
+		return false
+	}
+	return s.sedText(d)
+}
+
 func (s *scanner) sedSubstitute() bool {
 	d := s.next()
 	if d != '/' && d != '|' && d != ',' && d != '#' && d != ':' && d != '@' && d != '!' && d != '%' && d != '_' {
 		return false
 	}
-	if !s.sedText(d) || !s.sedText(d) {
+	if !s.sedTexts(d) {
 		return false
 	}
 	s.skip("gpiI0123456789")

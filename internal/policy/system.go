@@ -172,7 +172,8 @@ func opensslCall(c *call) {
 		c.cannot(c.span, "openssl without a command reads commands")
 		return
 	}
-	flags, kind := "", c.args[0].text
+	var flags string
+	kind := c.args[0].text
 	switch kind {
 	case "version":
 		flags = " -a -v "

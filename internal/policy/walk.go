@@ -63,8 +63,9 @@ type walker struct {
 
 // add records what a part of the command can do.
 func (w *walker) add(class checks.Class, s span, code, format string, args ...any) {
+	worse := class > w.class
 	w.class = max(w.class, class)
-	if class > checks.ReadOnly && len(w.found) < 256 { // enough for reasons; the class does not depend on it
+	if worse || class > checks.ReadOnly && len(w.found) < 256 { // enough for reasons; the class does not depend on it
 		w.found = append(w.found, finding{Reason{code, fmt.Sprintf(format, args...), s.start, s.end}, class})
 	}
 }
