@@ -86,10 +86,10 @@ func (r Request) ExecLine() (string, error) {
 	add("cmd64", base64Of(r.Command))
 	add("digest", r.digest())
 	add("allow", strings.Join(r.Allow, ","))
-	add("member", flag(r.Member))
-	add("boots", flag(r.Boots))
-	add("onunknown", flag(r.OnUnknown))
-	add("tty", flag(r.TTY))
+	add("member", oneIf(r.Member))
+	add("boots", oneIf(r.Boots))
+	add("onunknown", oneIf(r.OnUnknown))
+	add("tty", oneIf(r.TTY))
 	add("defaults64", base64Of(r.DefaultsFile))
 	add("critical", r.critical())
 	add("data64", base64Of(strings.Join(r.DataPaths, "\n")))
@@ -180,7 +180,7 @@ func (r Request) critical() string {
 	return strings.Join(parts, ",")
 }
 
-func flag(on bool) string {
+func oneIf(on bool) string {
 	if on {
 		return "1"
 	}
@@ -224,5 +224,5 @@ func isPrintableASCII(s string) bool {
 // groups of the other sessions of this connection's sshd. Read-only commands record no process group.
 func StopSiblingsLine() string {
 	return `exec /bin/sh -c 'for d in /proc/[0-9]*; do read -r l 2>/dev/null <$d/stat || continue; ` +
-		`set -- ${l##*) }; [ "$2" = "$PPID" ] && [ "${d#/proc/}" != "$$" ] && kill -INT -- -"$3" 2>/dev/null; done; exit 0'`
+		`set -- ${l##*) }; [ "$2" = "$PPID" ] && [ "${d#/proc/}" != "$$" ] && kill -s INT -- -"$3" 2>/dev/null; done; exit 0'`
 }
