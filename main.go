@@ -25,32 +25,60 @@ func main() { os.Exit(run(os.Args)) }
 
 // run is main with a status: nothing below it calls os.Exit, so that deferred work is done.
 func run(argv []string) int {
-	ours, remote := splitAtDashes(argv)
+	ours, remote := fleet.SplitAtDashes(argv)
 	app := newApp(remote)
-	err := app.Run(ours)
+	err := app.Run(flagsFirst(app.Commands, ours))
 	if err != nil {
 		printError(os.Stderr, err)
 	}
 	return fleet.ExitStatus(err)
 }
 
-// remote is what stands behind the first -- of the command line. The cli package drops the --, so it is
-// looked for here, before that package sees anything: in `interlock run rm --host db1` it would take
-// --host for an argument.
-type remote struct {
-	given bool
-	words []string
-}
-
-func splitAtDashes(argv []string) ([]string, remote) {
-	i := slices.Index(argv, "--")
-	if i < 0 {
-		return argv, remote{}
+// flagsFirst puts the flags of a command before its other words, since cli takes none behind them:
+// `interlock check @users --json`. Not so for run, where a flag behind HOSTS may be the head of a command
+// that lost its --.
+func flagsFirst(commands []*cli.Command, argv []string) []string {
+	for i, word := range argv[min(1, len(argv)):] {
+		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
+		if at < 0 || word == "run" {
+			return argv
+		}
+		if c := commands[at]; len(c.Subcommands) > 0 {
+			commands = c.Subcommands
+			continue
+		}
+		flags, others := sortFlags(commands[at], argv[i+2:])
+		return slices.Concat(argv[:i+2], flags, others)
 	}
-	return argv[:i], remote{given: true, words: argv[i+1:]}
+	return argv
 }
 
-func newApp(r remote) *cli.App {
+// sortFlags splits words into flags, with the values that they take, and others.
+func sortFlags(c *cli.Command, words []string) (flags, others []string) {
+	takesValue := map[string]bool{}
+	for _, f := range c.Flags {
+		if v, ok := f.(cli.DocGenerationFlag); ok {
+			for _, name := range f.Names() {
+				takesValue[name] = v.TakesValue()
+			}
+		}
+	}
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if len(word) < 2 || word[0] != '-' {
+			others = append(others, word)
+			continue
+		}
+		flags = append(flags, word)
+		if takesValue[strings.TrimLeft(word, "-")] && i+1 < len(words) {
+			i++
+			flags = append(flags, words[i])
+		}
+	}
+	return flags, others
+}
+
+func newApp(r fleet.CommandLine) *cli.App {
 	app := &cli.App{
 		Name:      "interlock",
 		Usage:     "run maintenance commands on hosts that agree to them",
@@ -88,7 +116,7 @@ func finish(commands []*cli.Command) {
 	}
 }
 
-func runCommand(r remote) *cli.Command {
+func runCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "run a command on hosts that let it through",
@@ -108,12 +136,12 @@ func runCommand(r remote) *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: verdicts and results"},
 		),
 		Action: func(c *cli.Context) error {
-			set, err := hostsBefore(c, r, "interlock run [flags] HOSTS -- COMMAND")
+			set, err := r.HostsBefore("run", c.Args().Slice(), "interlock run [flags] HOSTS -- COMMAND")
 			if err != nil {
 				return err
 			}
 			o := fleet.RunOptions{
-				Remote: remoteOptions(c), Hosts: set, Command: r.words, Shell: c.String("shell"),
+				Remote: remoteOptions(c), Hosts: set, Command: r.Words, Shell: c.String("shell"),
 				Allow: words(c.String("allow")), ExpectHosts: optionalInt(c, "expect-hosts"),
 				SkipRefused: c.Bool("skip-refused"), SkipUnreachable: number(c, "skip-unreachable"),
 				Parallel: number(c, "parallel"), MaxFail: number(c, "max-fail"), Timeout: c.Duration("timeout"),
@@ -134,7 +162,7 @@ func runCommand(r remote) *cli.Command {
 
 // What `check` will also take, each with the code that does it: --nagios, --textfile FILE, --html FILE,
 // --expect, --changes.
-func checkCommand(r remote) *cli.Command {
+func checkCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:      "check",
 		Usage:     "ask hosts what they are; changes nothing",
@@ -144,7 +172,7 @@ func checkCommand(r remote) *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a host"},
 		),
 		Action: func(c *cli.Context) error {
-			set, err := onlyHosts(c, r)
+			set, err := r.OnlyHosts(c.Command.Name, c.Args().Slice(), c.Command.UsageText)
 			if err != nil {
 				return err
 			}
@@ -158,7 +186,7 @@ func checkCommand(r remote) *cli.Command {
 	}
 }
 
-func explainCommand(r remote) *cli.Command {
+func explainCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:      "explain",
 		Usage:     "say how a command is classified, and why; reaches no host",
@@ -173,7 +201,7 @@ func explainCommand(r remote) *cli.Command {
 			if c.NArg() > 0 && !stdin {
 				return usagef("interlock explain [flags] -- COMMAND", "explain: unexpected %q before --", c.Args().First())
 			}
-			o := fleet.ExplainOptions{Config: c.String("config"), Shell: c.String("shell"), Command: r.words, JSON: c.Bool("json"), Stdin: stdin}
+			o := fleet.ExplainOptions{Config: c.String("config"), Shell: c.String("shell"), Command: r.Words, JSON: c.Bool("json"), Stdin: stdin}
 			cmd, err := fleet.NewExplain(o, fleet.StandardStreams())
 			if err != nil {
 				return err
@@ -183,7 +211,7 @@ func explainCommand(r remote) *cli.Command {
 	}
 }
 
-func hostsCommand(r remote) *cli.Command {
+func hostsCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:      "hosts",
 		Usage:     "print the hosts of a set",
@@ -194,7 +222,7 @@ func hostsCommand(r remote) *cli.Command {
 			&cli.BoolFlag{Name: "count", Usage: "the number of hosts alone"},
 		},
 		Action: func(c *cli.Context) error {
-			set, err := onlyHosts(c, r)
+			set, err := r.OnlyHosts(c.Command.Name, c.Args().Slice(), c.Command.UsageText)
 			if err != nil {
 				return err
 			}
@@ -208,14 +236,14 @@ func hostsCommand(r remote) *cli.Command {
 	}
 }
 
-func logsCommand(r remote) *cli.Command {
+func logsCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:      "logs",
 		Usage:     "list the outputs kept on a host, or print one",
 		UsageText: "interlock logs [flags] HOST [ID]",
 		Flags:     remoteFlags(),
 		Action: func(c *cli.Context) error {
-			args, err := arguments(c, r, 1, 2)
+			args, err := r.Arguments(c.Command.Name, c.Args().Slice(), 1, 2, c.Command.UsageText)
 			if err != nil {
 				return err
 			}
@@ -232,7 +260,7 @@ func logsCommand(r remote) *cli.Command {
 	}
 }
 
-func locksCommand(r remote) *cli.Command {
+func locksCommand(r fleet.CommandLine) *cli.Command {
 	locks := func(o fleet.LocksOptions, ctx context.Context) error {
 		cmd, err := fleet.NewLocks(o, fleet.StandardStreams())
 		if err != nil {
@@ -250,7 +278,7 @@ func locksCommand(r remote) *cli.Command {
 			{
 				Name: "list", Usage: "list the locks of hosts", UsageText: "interlock locks list [flags] HOSTS", Flags: remoteFlags(),
 				Action: func(c *cli.Context) error {
-					set, err := onlyHosts(c, r)
+					set, err := r.OnlyHosts(c.Command.Name, c.Args().Slice(), c.Command.UsageText)
 					if err != nil {
 						return err
 					}
@@ -261,7 +289,7 @@ func locksCommand(r remote) *cli.Command {
 				Name: "break", Usage: "break a lock whose owner is gone", UsageText: "interlock locks break [flags] --reason TEXT HOST ID",
 				Flags: append(remoteFlags(), &cli.StringFlag{Name: "reason", Usage: "why, `TEXT` for the audit log"}),
 				Action: func(c *cli.Context) error {
-					args, err := arguments(c, r, 2, 2)
+					args, err := r.Arguments(c.Command.Name, c.Args().Slice(), 2, 2, c.Command.UsageText)
 					if err != nil {
 						return err
 					}
@@ -272,12 +300,12 @@ func locksCommand(r remote) *cli.Command {
 	}
 }
 
-func versionCommand(r remote) *cli.Command {
+func versionCommand(r fleet.CommandLine) *cli.Command {
 	return &cli.Command{
 		Name:  "version",
 		Usage: "print the version",
 		Action: func(c *cli.Context) error {
-			if _, err := arguments(c, r, 0, 0); err != nil {
+			if _, err := r.Arguments(c.Command.Name, c.Args().Slice(), 0, 0, c.Command.UsageText); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintln(c.App.Writer, "interlock "+version())
@@ -315,50 +343,6 @@ func remoteOptions(c *cli.Context) fleet.Remote {
 		Config: c.String("config"), User: c.String("login"), Port: number(c, "port"), SSHConfig: c.String("ssh-config"),
 		IdentityFiles: c.StringSlice("identity"), Transport: c.String("transport"),
 	}
-}
-
-// hostsBefore gives the one word before --. Any other word there is an error that names the likely mistake.
-func hostsBefore(c *cli.Context, r remote, usage string) (string, error) {
-	name := c.Command.Name
-	switch {
-	case !r.given:
-		return "", usagef(usage, "%s: no -- before the command", name)
-	case len(r.words) == 0:
-		return "", usagef(usage, "%s: no command after --", name)
-	case !c.Args().Present():
-		return "", usagef(usage, "%s: no HOSTS before --", name)
-	case c.NArg() > 1 && strings.HasPrefix(c.Args().Get(1), "-"):
-		return "", usagef("flags stand before HOSTS: "+usage, "%s: unexpected %q after HOSTS %q", name, c.Args().Get(1), c.Args().First())
-	case c.NArg() > 1:
-		return "", usagef("several hosts are one word, joined by commas; the command stands after --: "+usage,
-			"%s: unexpected %q after HOSTS %q", name, c.Args().Get(1), c.Args().First())
-	}
-	return c.Args().First(), nil
-}
-
-func onlyHosts(c *cli.Context, r remote) (string, error) {
-	args, err := arguments(c, r, 1, 1)
-	if err != nil {
-		return "", err
-	}
-	return args[0], nil
-}
-
-// arguments gives the words of a command that takes least to most of them and nothing after --.
-func arguments(c *cli.Context, r remote, least, most int) ([]string, error) {
-	usage := c.Command.UsageText
-	if i := slices.IndexFunc(c.Args().Slice(), func(w string) bool { return len(w) > 1 && w[0] == '-' }); i >= 0 {
-		return nil, usagef("flags stand before the other words: "+usage, "%s: unexpected %q", c.Command.Name, c.Args().Get(i))
-	}
-	switch {
-	case r.given:
-		return nil, usagef(usage, "%s: takes no --", c.Command.Name)
-	case c.NArg() < least:
-		return nil, usagef(usage, "%s: too few words", c.Command.Name)
-	case c.NArg() > most:
-		return nil, usagef(usage, "%s: unexpected %q", c.Command.Name, c.Args().Get(most))
-	}
-	return c.Args().Slice(), nil
 }
 
 func words(list string) []string {

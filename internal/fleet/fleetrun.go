@@ -161,7 +161,7 @@ func (r *Run) next(ctx context.Context, host string, conn *sshrun.Conn) outcome 
 		return r.guarded(ctx, host)
 	}
 	defer conn.Close()
-	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.pty())
+	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.guardedPTY())
 	if err != nil {
 		return r.guarded(ctx, host)
 	}

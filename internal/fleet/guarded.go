@@ -37,7 +37,7 @@ func (r *Run) guarded(ctx context.Context, host string) outcome {
 		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
 	}
 	defer conn.Close()
-	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.pty())
+	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.guardedPTY())
 	if err != nil {
 		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
 	}

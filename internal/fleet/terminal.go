@@ -10,6 +10,18 @@ import (
 	"golang.org/x/term"
 )
 
+// ttyEcho is the opcode of the ECHO mode of a terminal (RFC 4254, section 8).
+const ttyEcho = 53
+
+// guardedPTY is pty without echo: the go line must not be seen. The host turns echo on once it has read it.
+func (r *Run) guardedPTY() *sshrun.PTY {
+	pty := r.pty()
+	if pty != nil {
+		pty.Modes = map[uint8]uint32{ttyEcho: 0}
+	}
+	return pty
+}
+
 // pty is the terminal that the command gets with -t: of our own's kind and size. nil without -t.
 func (r *Run) pty() *sshrun.PTY {
 	in, ok := r.s.In.(*os.File)
