@@ -193,8 +193,16 @@ func (h *hostCheck) changed(key ssh.PublicKey) error {
 	return &hostKeyError{
 		err: fmt.Errorf("host key has changed: it is now %s, but %s:%d holds another", describeKey(key), file, line),
 		remedy: fmt.Sprintf("if the host was reinstalled, compare the fingerprint, then: ssh-keygen -R '%s' -f %s",
-			knownhosts.Normalize(h.lookup), file),
+			knownhosts.Normalize(h.lookup), shellWord(file)),
 	}
+}
+
+// shellWord quotes a path that a shell would take apart.
+func shellWord(path string) string {
+	if !strings.ContainsAny(path, " \t'\"$`\\*?;&|<>()") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // unknown asks, adds or refuses, as StrictHostKeyChecking says and a terminal allows.
@@ -266,7 +274,7 @@ func (h *hostCheck) refuse(key ssh.PublicKey) error {
 		file = h.s.userKnownHosts[0]
 	}
 	remedy := fmt.Sprintf("compare the fingerprint, then: ssh-keyscan -t %s -p %d %s >> %s, or log in once with ssh",
-		strings.ToLower(keyTypeName(key)), h.s.port, h.s.hostname, file)
+		strings.ToLower(keyTypeName(key)), h.s.port, h.s.hostname, shellWord(file))
 	switch {
 	case h.s.knownHostsCommand:
 		remedy = "KnownHostsCommand needs " + useOpenSSH

@@ -186,9 +186,12 @@ func TestSeveralKnownHostsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, r.path("first"), "other.example.org "+read(t, r.path("host_ecdsa.pub")))
-	r.configure("UserKnownHostsFile "+r.path("first")+" "+r.path("missing"), "GlobalKnownHostsFile "+r.path("global")+" /dev/null")
+	if err := os.Rename(r.path("first"), r.path("my first")); err != nil {
+		t.Fatal(err)
+	}
+	r.configure(`UserKnownHostsFile "`+r.path("my first")+`" `+r.path("missing"), "GlobalKnownHostsFile "+r.path("global")+" /dev/null")
 	r.dial(r.client(), "127.0.0.1")
-	r.refused(r.client(), "localhost", StageHostKey, "not known", ">> "+r.path("first"))
+	r.refused(r.client(), "localhost", StageHostKey, "not known", ">> '"+r.path("my first")+"'")
 }
 
 // Whatever stands in a known_hosts file, it can be read, or it is an error that names the line.

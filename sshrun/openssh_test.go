@@ -37,7 +37,7 @@ func TestOpenSSHTransport(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	within(t, 2*time.Second, func() {
-		if exit := conn.Run(ctx, "sleep 60", nil, nil, nil); exit.Kind != Lost || !errors.Is(exit.Err, context.DeadlineExceeded) {
+		if exit := conn.Run(ctx, "sleep 15", nil, nil, nil); exit.Kind != Lost || !errors.Is(exit.Err, context.DeadlineExceeded) {
 			t.Errorf("got %v", exit)
 		}
 	})
@@ -83,7 +83,7 @@ func TestOpenSSHTransportClose(t *testing.T) {
 	need(t, "ssh")
 	r := newRig(t)
 	conn := r.dial(r.client(overOpenSSH), "127.0.0.1")
-	s, err := conn.Start(t.Context(), "sleep 60", StartOptions{})
+	s, err := conn.Start(t.Context(), "sleep 15", StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestConnectionDiesDuringCommand(t *testing.T) {
 func TestSilentHostIsLost(t *testing.T) {
 	r := newRig(t)
 	conn := r.dial(r.client(func(o *Options) { o.KeepAlive = 200 * time.Millisecond }), "127.0.0.1")
-	s, err := conn.Start(t.Context(), "echo $PPID; exec sleep 100", StartOptions{})
+	s, err := conn.Start(t.Context(), "echo $PPID; exec sleep 15", StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestContextEndsSession(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	within(t, 1500*time.Millisecond, func() {
-		got := conn.Run(ctx, "sleep 100", nil, nil, nil)
+		got := conn.Run(ctx, "sleep 15", nil, nil, nil)
 		if got.Kind != Lost || !errors.Is(got.Err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want lost by deadline", got)
 		}
@@ -111,7 +111,7 @@ func TestContextEndsSessionOfSilentHost(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s, err := conn.Start(ctx, "sleep 100", StartOptions{})
+	s, err := conn.Start(ctx, "sleep 15", StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestCloseWithUnreadOutput(t *testing.T) {
 	for _, name := range []string{"session", "connection"} {
 		t.Run(name, func(t *testing.T) {
 			conn := r.dial(r.client(), "127.0.0.1")
-			s, err := conn.Start(t.Context(), "head -c 100000 /dev/zero; sleep 60", StartOptions{})
+			s, err := conn.Start(t.Context(), "head -c 100000 /dev/zero; sleep 15", StartOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

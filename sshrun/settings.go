@@ -158,9 +158,9 @@ func (s *settings) setTrust(key, value string) {
 	case "preferredauthentications":
 		s.preferredAuth = value
 	case "userknownhostsfile":
-		s.userKnownHosts = strings.Fields(value)
+		s.userKnownHosts = splitPaths(value)
 	case "globalknownhostsfile":
-		s.globalKnownHosts = strings.Fields(value)
+		s.globalKnownHosts = splitPaths(value)
 	case "stricthostkeychecking":
 		switch value {
 		case "true", "yes":
@@ -179,6 +179,24 @@ func (s *settings) setTrust(key, value string) {
 	case "pkcs11provider":
 		s.pkcs11 = notNone(value) != ""
 	}
+}
+
+// splitPaths splits a list of paths, which ssh -G prints without quotes: blanks that belong to the name of a file
+// that exists do not split.
+func splitPaths(value string) []string {
+	var paths []string
+	for words := strings.Fields(value); len(words) > 0; {
+		n := 1
+		for i := len(words); i > 1; i-- {
+			if _, err := os.Stat(strings.Join(words[:i], " ")); err == nil {
+				n = i
+				break
+			}
+		}
+		paths = append(paths, strings.Join(words[:n], " "))
+		words = words[n:]
+	}
+	return paths
 }
 
 func notNone(value string) string {
