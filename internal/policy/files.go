@@ -25,7 +25,7 @@ func filePrograms() []program {
 		{names: "getconf", operands: "text", opts: "-a"},
 		{names: "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum", operands: "file", opts: "-btzrsa: --binary --tag --text --zero --algorithm="},
 		{names: "cmp", operands: "file", opts: "-bls -i: -n: --print-bytes --ignore-initial= --verbose --bytes= --quiet --silent"},
-		{names: "diff", operands: "file", opts: "-abBcdeEHilNnpqrstTuwyZ -C: -F: -I: -U: -W: -x: -X:file --brief --report-identical-files --context? --unified? --side-by-side --width= --left-column --suppress-common-lines --recursive --no-dereference --new-file --ignore-case --ignore-space-change --ignore-all-space --ignore-blank-lines --ignore-matching-lines= --text --strip-trailing-cr --exclude= --color? --label="},
+		{names: "diff", operands: "file", opts: "-abBcdeEHiNnpqrstTuwyZ -C: -F: -I: -U: -W: -x: -X:file --brief --report-identical-files --context? --unified? --side-by-side --width= --left-column --suppress-common-lines --recursive --no-dereference --new-file --ignore-case --ignore-space-change --ignore-all-space --ignore-blank-lines --ignore-matching-lines= --text --strip-trailing-cr --exclude= --color? --label="},
 		{names: "comm", operands: "file", opts: "-123z --check-order --nocheck-order --output-delimiter= --total --zero-terminated"},
 		{names: "mountpoint", operands: "path", opts: "-qdx --quiet --fs-devno"},
 		{names: "tar", run: tarCall},

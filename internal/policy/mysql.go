@@ -20,7 +20,7 @@ func mysqlPrograms() []program {
 		{names: "mysql mariadb", operands: "text", most: 1, check: mysqlCheck,
 			opts: connection + " -ABNEHXbfnqrstUvV -e: -D: --execute= --database= --batch --skip-column-names --column-names --silent --raw --table --vertical --verbose --html --xml --no-auto-rehash --quick --force --no-beep --unbuffered --safe-updates"},
 		{names: "mysqladmin mariadb-admin", operands: "text", check: mysqladminCheck,
-			opts: connection + " -sfrvEbV -i: -c: -w? -t: --silent --relative --verbose --vertical --no-beep --sleep= --count= --wait?"},
+			opts: connection + " -sfrvEbV -i: -c: -w? --silent --relative --verbose --vertical --no-beep --sleep= --count= --wait?"},
 		{names: "mysqlshow mariadb-show", operands: "text", check: defaultsCheck,
 			opts: connection + " -ktiv --count --keys --status --show-table-type --verbose"},
 		{names: "mysqlbinlog mariadb-binlog", operands: "file",
@@ -63,10 +63,10 @@ func mysqlCheck(c *call, p *parsed) {
 		}
 		statements++
 		if g.value.kind != exact {
-			c.destructive(g.span, "unknown-value", "the statement is not known beforehand")
+			c.destructive(g.value.span, "unknown-value", "the statement is not known beforehand")
 			continue
 		}
-		c.statements(g.value.text, g.span)
+		c.statements(g.value.text, g.value.span)
 	}
 	if statements > 1 {
 		c.cannot(c.span, "of several -e %s may run the last alone, or all as one", c.name.text)

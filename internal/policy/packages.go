@@ -12,7 +12,7 @@ import (
 func packagePrograms() []program {
 	return []program{
 		{names: "apt apt-get aptitude", run: aptCall,
-			opts: "-yqdsuV -# --yes --assume-yes --quiet --download-only --simulate --just-print --dry-run --recon --no-act --only-upgrade --no-install-recommends --no-upgrade --show-upgraded --verbose-versions --installed --upgradable --manual-installed -a --all-versions -n --names-only --full"},
+			opts: "-yqdsuV -# --yes --assume-yes --quiet --download-only --simulate --just-print --dry-run --recon --no-act --only-upgrade --no-install-recommends --no-upgrade --show-upgraded --verbose-versions --installed --upgradable --manual-installed --all-versions --names-only --full"},
 		{names: "apt-cache", run: verb("policy show showpkg showsrc search depends rdepends pkgnames stats madison unmet", "-afinq --names-only --installed --full --no-all-versions --recurse", false)},
 		{names: "apt-mark", run: verb("showhold showauto showmanual showinstall", "", false)},
 		{names: "apt-config", run: verb("dump", "", false)},
@@ -41,6 +41,10 @@ func (c *call) packages(names []word) {
 }
 
 func (c *call) upgrades(verb string) {
+	if verb == "update" && strings.HasPrefix(baseName(c.name.text), "apt") || verb == "makecache" {
+		c.add(checks.Disruptive, c.span, "packages", "%s %s takes the package manager's lock and replaces its lists", c.name.text, verb)
+		return
+	}
 	c.add(checks.Disruptive, c.span, "packages", "%s %s restarts the services of the packages that it replaces", c.name.text, verb)
 }
 

@@ -98,7 +98,8 @@ func zipCall(c *call) {
 		return
 	}
 	c.operands(p, "file", 0)
-	asks := p.has("t", "test", "l", "list", "version", "help") && !p.has("d", "decompress", "uncompress") // the last one counts
+	// Not --version: bzip2 tells it and goes on.
+	asks := p.has("t", "test", "l", "list") && !p.has("d", "decompress", "uncompress") // the last one counts
 	if !p.has("c", "stdout", "to-stdout") && !asks && len(p.operands) > 0 {
 		c.destructive(c.span, "write", "%s without -c replaces the file", c.name.text)
 	}
