@@ -12,6 +12,6 @@ func ClusterRules(host *checks.Report, members []*checks.Report) []checks.Reason
 	return []checks.Reason{{
 		Code:   "cluster-rules",
 		Text:   "whether the cluster can do without this replica cannot be evaluated yet",
-		Remedy: "stop replicating from and to it; then the host counts as idle or stopped",
+		Remedy: "take the replica out of its cluster first; then it no longer counts as one",
 	}}
 }

@@ -32,7 +32,7 @@ func Decide(class checks.Class, r *checks.Report, allow []string) (Decision, err
 	j := judgement{class: class, report: r, allow: allow}
 	j.table()
 	j.host()
-	if class >= checks.Disruptive && len(j.reasons) == 0 && slices.Contains(j.states(), checks.Replica) {
+	if class >= checks.Disruptive && slices.Contains(j.states(), checks.Replica) {
 		for _, reason := range ClusterRules(r, nil) {
 			j.refuse(reason.Code, reason.Text, reason.Remedy)
 		}
