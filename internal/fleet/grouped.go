@@ -12,18 +12,17 @@ import (
 
 // groupPrinter keeps the output of every host to the end, and shows what is alike once.
 type groupPrinter struct {
-	out *patient
-	s   Streams
-	n   int // hosts
+	out   *patient
+	s     Streams
+	names []string // in the order of the set, which is that of what is shown
 
-	mu    sync.Mutex
-	line  *progress // nil until the first host has something to show for
-	order []string
-	of    map[string]*captured
+	mu   sync.Mutex
+	line *progress // nil until the first host has something to show for
+	of   map[string]*captured
 }
 
-func newGroupPrinter(out *patient, s Streams, hosts int) *groupPrinter {
-	return &groupPrinter{out: out, s: s, n: hosts, of: map[string]*captured{}}
+func newGroupPrinter(out *patient, s Streams, names []string) *groupPrinter {
+	return &groupPrinter{out: out, s: s, names: names, of: map[string]*captured{}}
 }
 
 func (p *groupPrinter) host(name string) (io.Writer, io.Writer) {
@@ -32,7 +31,6 @@ func (p *groupPrinter) host(name string) (io.Writer, io.Writer) {
 	p.begin()
 	c := &captured{}
 	p.of[name] = c
-	p.order = append(p.order, name)
 	return &c.stdout, &c.stderr
 }
 
@@ -48,7 +46,7 @@ func (p *groupPrinter) ended(o outcome) {
 // begin shows the progress line. Before the first host starts there is another one, or a question.
 func (p *groupPrinter) begin() {
 	if p.line == nil {
-		p.line = newProgress(p.s, "done on", p.n)
+		p.line = newProgress(p.s, "done on", len(p.names))
 	}
 }
 
@@ -60,8 +58,11 @@ func (p *groupPrinter) finish() error {
 		p.line = nil
 	}
 	var stdout, stderr []report.Output
-	for _, name := range p.order {
-		c := p.of[name]
+	for _, name := range p.names {
+		c, ok := p.of[name]
+		if !ok {
+			continue
+		}
 		for _, part := range []struct {
 			from *capture
 			to   *[]report.Output

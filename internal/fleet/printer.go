@@ -20,17 +20,17 @@ type printer interface {
 	finish() error
 }
 
-func newPrinter(o RunOptions, s Streams, hosts int) printer {
+func newPrinter(o RunOptions, s Streams, names []string) printer {
 	out := &patient{w: s.Out}
 	switch {
 	case o.JSON:
 		return &jsonPrinter{out: out, of: map[string]*captured{}}
 	case o.Prefix:
 		return &prefixPrinter{out: out, err: &patient{w: s.Err}, of: map[string][2]*prefixed{}}
-	case hosts == 1:
+	case len(names) == 1:
 		return &rawPrinter{out: out, err: &patient{w: s.Err}}
 	}
-	return newGroupPrinter(out, s, hosts)
+	return newGroupPrinter(out, s, names)
 }
 
 // patient takes whatever it is given; the first error of the writer behind it is kept, and what follows is

@@ -95,7 +95,7 @@ func (r *Run) prepare() (err error) {
 	if r.record.missing != nil && r.class.Class <= checks.Routine {
 		r.s.notef("warning: not recorded: %v", r.record.missing)
 	}
-	r.print = newPrinter(r.o, r.s, len(r.names))
+	r.print = newPrinter(r.o, r.s, r.names)
 	r.stops = newStops()
 	return nil
 }
