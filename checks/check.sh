@@ -412,7 +412,7 @@ print_report() {
 
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
-	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_servers='' h_root=0
+	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
 	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
@@ -441,6 +441,7 @@ inspect() {
 # worse raises the host's state to $1 where that weighs more: unknown = primary = proxy > replica > idle > stopped
 # > clear. Among equals the first stays, but unknown gives way to what is known.
 worse() {
+	h_states="$h_states $1"
 	weight "$h_state"; a_weight=$weight
 	weight "$1"
 	if [ "$weight" -gt "$a_weight" ] || { [ "$weight" = 4 ] && [ "$h_state" = unknown ]; }; then h_state=$1; fi
@@ -1736,24 +1737,9 @@ decide() {
 		if [ "$h_state" = unknown ] && [ "$q_onunknown" != 1 ]; then refuse_state "what cannot be seen counts as live"; fi
 		;;
 	disruptive | destructive)
-		case $h_state in
-		clear | stopped)
-			if [ "$q_member" = 1 ]; then need member; fi
-			[ "$h_state$q_class" != stoppeddestructive ] || need data
-			;;
-		idle) [ "$q_class" = disruptive ] || need data ;;
-		replica)
-			need replica
-			[ "$q_class" = disruptive ] || need data
-			[ "$h_serving" = 0 ] || need serving
-			;;
-		proxy)
-			need proxy
-			[ "$q_class" = disruptive ] || need data
-			;;
-		primary) refuse_state "no allowance lets a $q_class command through on a live primary" ;;
-		*) refuse_state "what cannot be seen counts as live" ;;
-		esac
+		# Each instance counts, not the worst alone: a proxy does not hide the replica beside it.
+		for d_state in $h_state $h_states; do decide_state "$d_state"; done
+		case $h_state in clear | stopped) [ "$q_member" != 1 ] || need member ;; esac
 		if [ -n "$h_busy" ]; then
 			h_verdict=refuse
 			reason busy "the host is busy:$h_busy" "wait until it has ended"
@@ -1766,6 +1752,25 @@ decide() {
 	esac
 	if [ "$q_mode" = check ]; then lock_seen; fi
 	add verdict "$h_verdict"
+}
+
+# decide_state is one column of the table, for what interrupts or destroys.
+decide_state() {
+	case $1 in
+	clear) ;;
+	stopped | idle) [ "$q_class" = disruptive ] || need data ;;
+	replica)
+		need replica
+		[ "$q_class" = disruptive ] || need data
+		[ "$h_serving" = 0 ] || need serving
+		;;
+	proxy)
+		need proxy
+		[ "$q_class" = disruptive ] || need data
+		;;
+	primary) refuse_state "no allowance lets a $q_class command through on a live primary" ;;
+	*) refuse_state "what cannot be seen counts as live" ;;
+	esac
 }
 
 refuse_state() {
