@@ -56,7 +56,9 @@ func measureFleet(ctx context.Context, b *bench) error {
 		return err
 	}
 	check := b.ours(f, "check", "--json")
-	check.check = said(`"state":"clear"`)
+	// A whole report, whatever it says: 64 checks at once on one machine's processors can take a host's search
+	// past its bound of two seconds, and then the host is unknown, as it should be.
+	check.check = said(`"looked":{`)
 	return b.fanOut(ctx, "check", check, f.peers(line, said("interlock-end ")))
 }
 

@@ -58,11 +58,17 @@ type rounds struct {
 	wall, cpu samples // seconds
 }
 
-// alternate lets contenders take turns for n rounds, after one that does not count, and starts each round
-// with another one.
+// manyRounds is from where on a round that does not count comes first, so that caches are warm for all.
+const manyRounds = 5
+
+// alternate lets contenders take turns for n rounds, and starts each round with another one.
 func (b *bench) alternate(ctx context.Context, n int, contenders ...contender) ([]rounds, error) {
 	all := make([]rounds, len(contenders))
-	for round := -1; round < n; round++ {
+	first := 0
+	if n >= manyRounds {
+		first = -1
+	}
+	for round := first; round < n; round++ {
 		for i := range contenders {
 			i = (i + round + len(contenders)) % len(contenders)
 			u, err := contenders[i].run(ctx, b)
