@@ -36,16 +36,7 @@ func measureFleet(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, program := range []struct {
-		name string
-		has  *bool
-	}{{"clush", &f.clush}, {"parallel-ssh", &f.pssh}} {
-		_, err := exec.LookPath(program.name)
-		*program.has = err == nil
-		if err != nil {
-			b.table.add(row{what: fmt.Sprintf("%d hosts: %s", fleetHosts, program.name), ours: "not measured: " + program.name + " is not installed (.ci/packages bench)"})
-		}
-	}
+	b.findPeers(ctx, f)
 	say("%d hosts are up", fleetHosts)
 	ours := b.ours(f, "run", "--", "true")
 	if err := b.fanOut(ctx, "true", ours, f.peers("true", nil)); err != nil {
@@ -60,6 +51,26 @@ func measureFleet(ctx context.Context, b *bench) error {
 	// past its bound of two seconds, and then the host is unknown, as it should be.
 	check.check = said(`"looked":{`)
 	return b.fanOut(ctx, "check", check, f.peers(line, said("interlock-end ")))
+}
+
+// findPeers looks for the peers, and installs them where that can be done; one that is missing has a row that
+// says so.
+func (b *bench) findPeers(ctx context.Context, f *fleet) {
+	install := exec.CommandContext(ctx, "../.ci/packages", "bench")
+	install.Stderr = os.Stderr
+	if err := install.Run(); err != nil {
+		say("install clush and parallel-ssh: %v", err)
+	}
+	for _, program := range []struct {
+		name string
+		has  *bool
+	}{{"clush", &f.clush}, {"parallel-ssh", &f.pssh}} {
+		_, err := exec.LookPath(program.name)
+		*program.has = err == nil
+		if err != nil {
+			b.table.add(row{what: fmt.Sprintf("%d hosts: %s", fleetHosts, program.name), ours: "not measured: it is not installed (.ci/packages bench)"})
+		}
+	}
 }
 
 // said makes sure that every host has said a word.
