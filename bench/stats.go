@@ -18,15 +18,15 @@ func (s samples) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// spread prints the lowest and the highest value.
-func (s samples) spread(print func(float64) string) string {
-	return fmt.Sprintf("%s–%s", print(slices.Min(s)), print(slices.Max(s)))
+// spread is the lowest and the highest value, in a unit.
+func (s samples) spread(unit func(float64) string) string {
+	return fmt.Sprintf("%s–%s", unit(slices.Min(s)), unit(slices.Max(s)))
 }
 
 func (s samples) String() string { return s.show(duration) }
 
-func (s samples) show(print func(float64) string) string {
-	return fmt.Sprintf("%s (%s)", print(s.median()), s.spread(print))
+func (s samples) show(unit func(float64) string) string {
+	return fmt.Sprintf("%s (%s)", unit(s.median()), s.spread(unit))
 }
 
 // over divides round by round: what disturbs a round disturbs both halves of it.

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,15 +25,15 @@ import (
 
 func main() {
 	runtime.LockOSThread() // a parent-death signal goes by the thread that started the child
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "inside:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+func run(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == "measure" {
-		return measure(args[1:])
+		return measure(ctx, args[1:])
 	}
 	var numbers []int // the last one or two words
 	for _, word := range args[min(1, len(args)):] {
@@ -42,7 +43,7 @@ func run(args []string) error {
 	}
 	switch {
 	case len(args) == 3 && args[0] == "crowd" && len(numbers) == 2:
-		return crowd(numbers[0], numbers[1])
+		return crowd(ctx, numbers[0], numbers[1])
 	case len(args) == 2 && args[0] == "hold" && len(numbers) == 1: // a child of crowd
 		return hold(numbers[0])
 	case len(args) == 3 && args[0] == "files" && len(numbers) == 1:
@@ -62,7 +63,7 @@ type Measured struct {
 const stragglers = 10 * time.Second
 
 // measure runs argv as their subreaper: who is orphaned becomes our child, and counts.
-func measure(argv []string) error {
+func measure(ctx context.Context, argv []string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become subreaper: %w", err)
 	}
@@ -71,7 +72,7 @@ func measure(argv []string) error {
 		return err
 	}
 	defer os.Remove(out.Name())
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr // files: no goroutine of ours copies
 	begin := time.Now()
 	if err := cmd.Run(); err != nil {
@@ -114,16 +115,16 @@ func reapAll(until time.Time) error {
 const socketsPerProcess = 2000
 
 // crowd is a busy host: many processes that sleep, and many connections.
-func crowd(processes, sockets int) error {
+func crowd(ctx context.Context, processes, sockets int) error {
 	var all children
 	defer all.end()
 	for ; sockets > 0; sockets -= socketsPerProcess {
-		if err := all.holder(min(sockets, socketsPerProcess) / 2); err != nil {
+		if err := all.holder(ctx, min(sockets, socketsPerProcess)/2); err != nil {
 			return err
 		}
 	}
 	for len(all) < processes {
-		if err := all.add(exec.Command("sleep", "86400")); err != nil {
+		if err := all.add(exec.CommandContext(ctx, "sleep", "86400")); err != nil {
 			return err
 		}
 	}
@@ -146,8 +147,8 @@ func (c *children) add(cmd *exec.Cmd) error {
 }
 
 // holder starts a process with n connections, and waits until it has them.
-func (c *children) holder(n int) error {
-	cmd := exec.Command("/proc/self/exe", "hold", strconv.Itoa(n))
+func (c *children) holder(ctx context.Context, n int) error {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "hold", strconv.Itoa(n))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
