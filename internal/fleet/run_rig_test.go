@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -309,7 +310,7 @@ func TestHangUpLeaves(t *testing.T) {
 	signals <- syscall.SIGHUP
 	var left error
 	s.watch(t.Context(), signals, func(err error) { left = err }, done, Streams{Err: os.Stderr})
-	if left != errLeft || s.start("db2", func(string) {}) {
+	if !errors.Is(left, errLeft) || s.start("db2", func(string) {}) {
 		t.Errorf("left with %v, and another command may start: %v", left, s.start("db2", nil))
 	}
 }
