@@ -668,7 +668,9 @@ $1 == nonce && NF == 2 {
 	if (section == "fds") {
 		# Before the descriptors: the listening sockets of each namespace, through whichever of its processes still lives.
 		for (p in netof) { ns = netof[p]; nets[ns] = 1; if (!(ns in netok) && listeners(p, ns)) netok[ns] = 1 }
-		for (ns in nets) { nnet++; if (!(ns in netok)) print "garbled net " enc(ns) }
+		for (ns in nets) nnet++
+		# A namespace that could not be read has ended, or it is one that we cannot see into.
+		for (p in netof) if (!(netof[p] in netok)) print "missing net " p " " start[p]
 	}
 	next
 }
@@ -709,8 +711,9 @@ section == "fds" {
 		i = substr(t, 9, length(t) - 9); nsock[p]++
 		if (i in lport) { lown[i] = p; nlis[p]++ } else if (i in lpath) { lown[i] = p; nlis[p]++ }
 	} else if (substr(t, 1, 1) == "/" && t ~ /\/(ibdata[0-9]+|mysql\.ibd|ib_logfile[0-9]+|aria_log_control)( \(deleted\))?$|\/#innodb_redo\//) {
+		# The decoy of another check, in a folder that only root writes to, is no server; a server there still is one.
 		if (p == d[1]) seenfd = 1
-		else file[p] = t
+		else if (t !~ /^\/(run|var\/lib\/interlock|run\/interlock)\/decoy\.[0-9]+\/ibdata1( \(deleted\))?$/) file[p] = t
 	}
 	next
 }
@@ -1634,14 +1637,14 @@ search_files() {
 			shift
 			exec find $roots "$@" "$decoy/." -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
 				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" \) -print
-			' sh "${f_cover:-/nonexistent}" "$h_decoy_dir" "$@" 2>&1; echo "status $?"; } | awk '
+			' sh "${f_cover:-/nonexistent}" "$h_decoy_dir" "$@" 2>&1; echo "status $?"; } | awk -v own="/${h_decoy_dir##*/}/ibdata1" '
 		/^status [0-9]+$/ { status = $2; next }
 		/^root \// { r = $2; sub(/^root [^ ]+ /, ""); at[r] = ($0 == "/") ? "" : $0; next }
 		/No such file or directory$/ { next }
 		!/^\// { if (n++ < 2) { gsub(/[^A-Za-z0-9_.\/ -]/, "_"); print "said " substr($0, 1, 120) }; next }
 		{
 			last = $0
-			if ($0 ~ /\/decoy\.[0-9]+\/(\.\/)?ibdata1$/) { if ($0 !~ /\/\.\//) decoy = 1; next }
+			if ($0 ~ /\/decoy\.[0-9]+\/(\.\/)?ibdata1$/) { if (index($0, own)) decoy = 1; next }
 			dir = $0; name = dir; sub(/.*\//, "", name); sub(/\/[^\/]*$/, "", dir)
 			if (name ~ /\.ibd$/ && name != "mysql.ibd") sub(/\/[^\/]*$/, "", dir)
 			for (r in at) if (index(dir "/", r "/") == 1) { dir = at[r] substr(dir, length(r) + 1); break }
@@ -1997,7 +2000,10 @@ main() {
 		session
 	else
 		# By hand, on the host.
-		q_nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+		read -r q_uuid </proc/sys/kernel/random/uuid || die 69 "read /proc/sys/kernel/random/uuid: mount /proc"
+		q_nonce=
+		IFS=-
+		for q_arg in $q_uuid; do q_nonce=$q_nonce$q_arg; done
 		[ "$q_mode" = check ] || die 64 "by hand, only the check runs: sh check.sh"
 		helper_main
 	fi
