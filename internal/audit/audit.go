@@ -31,7 +31,7 @@ type Entry struct {
 	State   string    `json:"state,omitempty"`
 	Verdict string    `json:"verdict,omitempty"` // run, refused, locked, unreachable, not started
 	Reasons []string  `json:"reasons,omitempty"` // stable codes
-	Facts   string    `json:"facts,omitempty"`   // the reasons' texts
+	Facts   string    `json:"facts,omitempty"`   // the reasons' texts, and what the host has seen
 	Allow   []string  `json:"allow,omitempty"`
 	Lock    string    `json:"lock,omitempty"`
 	Outcome string    `json:"outcome,omitempty"` // exited, signaled, lost, timed out

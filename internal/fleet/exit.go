@@ -12,6 +12,7 @@ const (
 	ExitUsage       = 64  // EX_USAGE
 	ExitUnreachable = 69  // EX_UNAVAILABLE: no connection, or one that was lost: the state is unknown
 	ExitSoftware    = 70  // EX_SOFTWARE: an error of ours
+	ExitIO          = 74  // EX_IOERR: what came of it could not be written
 	ExitLocked      = 75  // EX_TEMPFAIL: locked by someone else
 	ExitRefused     = 77  // EX_NOPERM
 	ExitConfig      = 78  // EX_CONFIG

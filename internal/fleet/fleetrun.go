@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func (r *Run) leaveOut(p plan) error {
 	r.s.say(refusals(r.class.Command, out) + unreachables(out))
 	if len(p.blocking) > 0 {
 		r.s.notef("nothing was started; %s", remedyForSkips(p.blocking))
-		return errors.Join(status(p.exit()), r.print.finish())
+		return r.s.end(p.exit(), r.print.finish())
 	}
 	if len(p.skipped) > 0 {
 		names := make([]string, len(p.skipped))
@@ -90,7 +89,7 @@ func (r *Run) leaveOut(p plan) error {
 		for i, v := range p.skipped {
 			ends[i] = v.outcome()
 		}
-		return errors.Join(status(exitOfMany(ends)), r.print.finish())
+		return r.s.end(exitOfMany(ends), r.print.finish())
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (l *Locks) Run(ctx context.Context) error {
 			table.Rows = append(table.Rows, report.Row{{Text: l.names[i]}, {Text: k.id}, {Text: k.owner}, {Text: k.class}, {Text: k.since}, {Text: k.last}, {Text: k.command}})
 		}
 	}
-	return errors.Join(status(failed), table.Write(l.s.Out, style(l.s.Out)))
+	return l.s.end(failed, table.Write(l.s.Out, style(l.s.Out)))
 }
 
 // lockProblem is what went wrong on a host: its own words where it gave any.

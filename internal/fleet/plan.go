@@ -93,11 +93,14 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// exit is the status when the plan blocks.
+// exit is the status when the plan blocks. It is never 0 then: that would mean "go on".
 func (p plan) exit() int {
 	ends := make([]outcome, 0, len(p.blocking))
 	for _, v := range p.blocking {
 		ends = append(ends, v.outcome())
 	}
-	return exitOfMany(ends)
+	if code := exitOfMany(ends); code != ExitOK || len(p.blocking) == 0 {
+		return code
+	}
+	return ExitRefused
 }

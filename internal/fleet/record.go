@@ -53,6 +53,9 @@ func (r *record) decision(v verdict, lock string) error {
 		e.Reasons = append(e.Reasons, reason.Code)
 		facts = append(facts, reason.Text)
 	}
+	for _, fact := range v.facts {
+		facts = append(facts, fact.Text)
+	}
 	if v.err != nil {
 		facts = append(facts, v.err.Error())
 	}

@@ -31,6 +31,9 @@ func rollout(ctx context.Context, hosts []string, clustersOf func(string) []stri
 		}
 		return o.fine()
 	}
+	if len(hosts) == 0 {
+		return nil
+	}
 	canaryFine := one(ctx, hosts[0])
 	all := lanes(hosts, clustersOf)
 	sshrun.Each(ctx, parallel, len(all), func(ctx context.Context, i int) {

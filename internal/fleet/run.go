@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"interlock/checks"
@@ -135,13 +137,18 @@ func (r *Run) Run(ctx context.Context) error {
 		defer close(watching)
 		r.stops.watch(ctx, r.o.Interrupts, leave, done, r.s)
 	}()
+	if r.class.Class != checks.ReadOnly {
+		// Nobody reads our output any more: that is no reason to leave commands unattended.
+		signal.Ignore(syscall.SIGPIPE)
+		defer signal.Reset(syscall.SIGPIPE)
+	}
 	ends, err := r.hosts(ctx)
 	close(done)
 	<-watching
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.finish(ends))
+	return r.finish(ends)
 }
 
 // hosts runs the command in the way that its class and the set ask for.
@@ -171,10 +178,10 @@ func (r *Run) finish(ends []outcome) error {
 			r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
 		case exited, signaled, lost, refused, locked: // said already, or the command's own affair
 		}
-		return errors.Join(status(exitOfOne(o)), err)
+		return r.s.end(exitOfOne(o), err)
 	}
 	r.s.say(summary(ends))
-	return errors.Join(status(exitOfMany(ends)), err)
+	return r.s.end(exitOfMany(ends), err)
 }
 
 // leftRunning names the hosts where the command may still be running.

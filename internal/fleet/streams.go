@@ -35,6 +35,18 @@ func (s Streams) say(text string) {
 	}
 }
 
+// end is the error to end with: its status is code, or that of output that could not be written, which is
+// said here since code may already stand for something else.
+func (s Streams) end(code int, output error) error {
+	if output != nil {
+		s.notef("%v", output)
+		if code == ExitOK {
+			code = ExitIO
+		}
+	}
+	return status(code)
+}
+
 // console is standard error: lines of several goroutines stay whole, above the progress line if there is one.
 type console struct {
 	w io.Writer

@@ -17,7 +17,7 @@ type verdict struct {
 	kind    kind // exited stands for "may run" here: nothing has gone wrong yet
 	state   checks.State
 	reasons []checks.Reason
-	facts   []checks.Reason // what the host has seen that led to them
+	facts   []checks.Reason // what the host has seen that led to the verdict
 	needs   []string        // allowances that would let it through
 	err     error           // of unreachable
 }
@@ -31,10 +31,7 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 	}
 	v.state = f.report.State
 	d, err := policy.Decide(class.Class, f.report, allow)
-	switch {
-	case class.Class == checks.Routine && class.OnUnknown: // the host alone can say no to it
-		d = policy.Decision{Run: f.report.Run()}
-	case err != nil:
+	if err != nil {
 		d = policy.Decision{Reasons: []checks.Reason{{Code: "no-decision", Text: err.Error()}}}
 	}
 	v.reasons, v.needs = d.Reasons, d.Needs
@@ -46,9 +43,7 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 	case !d.Run || !f.report.Run():
 		v.kind = refused
 	}
-	if v.kind == refused {
-		v.addFacts(f.report)
-	}
+	v.addFacts(f.report)
 	return v
 }
 
@@ -56,7 +51,7 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 // the reasons. Where the state is unknown the facts say what would mend it; elsewhere the reasons do.
 func (v *verdict) addFacts(r *checks.Report) {
 	for _, fact := range r.Reasons {
-		if strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
+		if fact.Code == "locked" || strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
 			continue
 		}
 		if r.State != checks.Unknown {
@@ -133,6 +128,9 @@ func refusals(command string, verdicts []verdict) string {
 			order = append(order, g)
 		}
 		g.hosts = append(g.hosts, v.host)
+		if v.kind == locked {
+			continue // whatever else the host has seen, it is not why
+		}
 		for _, fact := range v.facts {
 			g.facts.add(v.host, fact.Text)
 			g.mend(fact.Remedy)
