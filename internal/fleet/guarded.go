@@ -56,8 +56,11 @@ func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk)
 	if v.run() {
 		v = r.mayStart(v, report, reported)
 	}
-	stop := func(signal string) { r.askToStop(ctx, conn, host, report, signal) }
-	if v.run() && !r.stops.start(host, stop) {
+	var asks *asker
+	if v.run() {
+		asks = r.newAsker(ctx, conn, host, report.LockID)
+	}
+	if v.run() && !r.stops.start(host, asks.stop) {
 		v.kind, v.err = notStarted, errInterrupted
 	}
 	if !v.run() {
@@ -69,7 +72,7 @@ func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk)
 		t.abandon()
 		return r.ended(outcome{host: host, kind: lost, err: err, state: v.state, lock: report.LockID, left: true})
 	}
-	o := r.stream(ctx, t, host, stop)
+	o := r.stream(ctx, t, host, asks)
 	o.state, o.lock = v.state, report.LockID
 	return r.ended(o)
 }

@@ -29,8 +29,8 @@ func (r *Run) plain(ctx context.Context, host string) outcome {
 	if err != nil {
 		return outcome{host: host, kind: notStarted, err: err}
 	}
-	stop := func(signal string) { r.askToStop(ctx, conn, host, nil, signal) }
-	if !r.stops.start(host, stop) {
+	asks := r.newAsker(ctx, conn, host, "")
+	if !r.stops.start(host, asks.stop) {
 		return outcome{host: host, kind: notStarted, err: errInterrupted}
 	}
 	defer r.stops.end(host)
@@ -38,5 +38,5 @@ func (r *Run) plain(ctx context.Context, host string) outcome {
 	if err != nil {
 		return outcome{host: host, kind: unreachable, err: err}
 	}
-	return r.stream(ctx, newTalk(session, checks.Request{}), host, stop)
+	return r.stream(ctx, newTalk(session, checks.Request{}), host, asks)
 }

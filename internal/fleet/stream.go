@@ -3,8 +3,10 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +22,7 @@ const (
 )
 
 // stream connects a command that was just started with our own streams, until it ends.
-func (r *Run) stream(ctx context.Context, t *talk, host string, stop func(signal string)) outcome {
+func (r *Run) stream(ctx context.Context, t *talk, host string, asks *asker) outcome {
 	started := time.Now()
 	stdout, stderr := r.print.host(host)
 	t.stderr.release(stderr)
@@ -45,7 +47,7 @@ func (r *Run) stream(ctx context.Context, t *talk, host string, stop func(signal
 				gaveUp.Store(true)
 				_ = t.session.Close()
 			})
-			stop("TERM")
+			asks.stop("TERM")
 		})
 		defer func() {
 			if !first.Stop() && second != nil {
@@ -56,6 +58,7 @@ func (r *Run) stream(ctx context.Context, t *talk, host string, stop func(signal
 	_, _ = io.Copy(stdout, t.out)
 	t.copying.Wait()
 	exit := t.session.Wait()
+	asks.ended()
 	_ = t.session.Close()
 	o := ending(host, exit, time.Since(started))
 	switch {
@@ -82,22 +85,57 @@ func ending(host string, exit sshrun.Exit, took time.Duration) outcome {
 	return o
 }
 
-// askToStop signals a command through a second session: sshd refuses signal requests for root, and under
-// sudo they reach nothing. With a lock the host knows the command's process group; without one the other
-// processes of the same connection are meant.
-func (r *Run) askToStop(ctx context.Context, conn *sshrun.Conn, host string, report *checks.Report, signal string) {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	if report == nil || report.LockID == "" {
-		if exit := conn.Run(ctx, checks.StopSiblingsLine(), nil, io.Discard, io.Discard); exit.Kind == sshrun.Lost {
-			r.s.notef("%s: ask command to stop: %v", host, cmpErr(exit.Err, context.Cause(ctx)))
-		}
+// asker asks the command on one host to stop, through a second session: sshd refuses signal requests for
+// root, and under sudo they reach nothing.
+type asker struct {
+	ask  func(signal string) error
+	say  func(error)
+	turn sync.Mutex  // one asks at a time; the connection must not close meanwhile
+	over atomic.Bool // the command has ended: what went wrong with asking no longer matters
+}
+
+func (r *Run) newAsker(ctx context.Context, conn *sshrun.Conn, host, lock string) *asker {
+	return &asker{
+		ask: func(signal string) error { return r.askToStop(ctx, conn, host, lock, signal) },
+		say: func(err error) { r.s.notef("%s: ask command to stop: %v", host, err) },
+	}
+}
+
+// stop asks, unless the command has ended.
+func (a *asker) stop(signal string) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	if a.over.Load() {
 		return
 	}
+	if err := a.ask(signal); err != nil && !a.over.Load() {
+		a.say(err)
+	}
+}
+
+// ended says that the command has, and waits for a question that is still under way.
+func (a *asker) ended() {
+	a.over.Store(true)
+	a.turn.Lock()
+	defer a.turn.Unlock()
+}
+
+// askToStop signals a command. With a lock the host knows the command's process group; without one the
+// other processes of the same connection are meant.
+func (r *Run) askToStop(ctx context.Context, conn *sshrun.Conn, host, lock, signal string) error {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	if lock == "" {
+		if exit := conn.Run(ctx, checks.StopSiblingsLine(), nil, io.Discard, io.Discard); exit.Kind == sshrun.Lost {
+			return cmpErr(exit.Err, context.Cause(ctx))
+		}
+		return nil
+	}
 	q := r.site.request(host, checks.ModeSignal)
-	q.LockID, q.Signal = report.LockID, signal
+	q.LockID, q.Signal = lock, signal
 	var said bytes.Buffer
 	if err := tellOn(ctx, conn, q, io.Discard, &said); err != nil {
-		r.s.notef("%s: ask command to stop: %s", host, lockProblem(err, said.String()))
+		return errors.New(lockProblem(err, said.String()))
 	}
+	return nil
 }
