@@ -277,7 +277,11 @@ func (c *Client) open(ctx context.Context, s *settings, behind []string) (net.Co
 		}
 		dialer.LocalAddr = &net.TCPAddr{IP: ip.IP, Zone: ip.Zone}
 	}
-	return dialer.DialContext(ctx, s.network, addr)
+	conn, err := dialer.DialContext(ctx, s.network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return quick(conn), nil
 }
 
 // watchedConn notes when the host was last heard of, and whether it has said SSH- at all.
