@@ -1408,7 +1408,8 @@ search_host() {
 }
 
 # mounts_awk reads the mountinfo of our namespace (ours=1) or another one, and prints
-#   count N · mount MP ROOT DEV · covered MP · zfs · nsfs   for file systems that can hold data, each stretch once.
+#   count N · mount MP ROOT DEV · covered MP · zfs · nsfs   for file systems that can hold data, each stretch once;
+#   above MP                                                for those of them that others are mounted on.
 # shellcheck disable=SC2016 # awk's
 mounts_awk='
 function hex2(s,   i, c, out) {
@@ -1447,6 +1448,9 @@ END {
 		again = 0
 		for (m in real) if (m != n && dev[m] == dev[n] && under(root[m], root[n]) && (root[m] != root[n] || m + 0 < n + 0)) again = 1
 		if (!again) print "mount " hex2(mp[n]) " " hex2(root[n]) " " dev[n]
+		above = 0
+		for (m = 1; m <= NR; m++) if (up[m] == id[n] && m != n) above = 1
+		if (!again && above) print "above " hex2(mp[n])
 		devs[dev[n]] = 1
 	}
 	for (n in cover) {
@@ -1458,13 +1462,14 @@ END {
 
 look_at_mounts() {
 	m_all=$(awk "$mounts_awk" /proc/self/mountinfo) || m_all=odd
-	m_ours='' m_other='' m_zfs=0 m_n=0
+	m_ours='' m_above='' m_other='' m_zfs=0 m_n=0
 	s_ifs=$IFS
 	IFS=$nl
 	for m_line in $m_all; do
 		case $m_line in
 		count\ *) m_n=${m_line#count } ;;
 		mount\ *) m_ours="$m_ours$nl${m_line#mount }" ;;
+		above\ *) m_above="$m_above$nl${m_line#above }" ;;
 		covered\ *) unclear covered-mount "the file system at ${m_line#covered } lies under another mount" "unmount what covers it, and look again" ;;
 		zfs) m_zfs=1 ;;
 		nsfs) unclear mount-namespace "a mount namespace is kept without a process: it was not searched" "see findmnt -t nsfs" ;;
@@ -1601,8 +1606,8 @@ look_at_exports() {
 	done
 }
 
-# search_files looks for data on every file system at once, in a mount namespace of its own where each is bound
-# once more, so that what other mounts cover is seen as well. Nothing of that outlives it.
+# search_files looks for data on every file system at once, in a mount namespace of its own where each that others are
+# mounted on is bound once more, so that what those cover is seen as well. Nothing of that outlives it.
 search_files() {
 	f_cover=''
 	for f_try in /media /srv /mnt /opt /home /tmp; do
@@ -1614,13 +1619,15 @@ search_files() {
 	set --
 	s_ifs=$IFS
 	IFS=$nl
-	for f_line in $m_ours; do
-		f_mp=$(pct "${f_line%% *}")
+	for f_line in $m_above; do
+		f_mp=$(pct "$f_line")
 		if [ -d "$f_mp" ]; then set -- "$@" "$f_mp"; fi
 	done
 	set -- "$@" --
-	for f_line in $m_other; do
-		f_mp=$(pct "$f_line")
+	for f_line in $m_ours $m_other; do
+		f_mp=${f_line%% *}
+		case "$m_above$nl" in *"$nl$f_mp$nl"*) continue ;; esac
+		f_mp=$(pct "$f_mp")
 		if [ -d "$f_mp" ]; then set -- "$@" "$f_mp"; fi
 	done
 	IFS=$s_ifs
@@ -1630,9 +1637,11 @@ search_files() {
 			mount -n -t tmpfs -o size=64k none "$cover" || exit 9
 			while read -r _ _ _ _ mp _; do [ "$mp" != "$cover" ] || mounted=1; done </proc/self/mountinfo
 			[ "$mounted" = 1 ] || exit 9
-			while [ "$1" != -- ]; do
-				n=$((n + 1)); mkdir "$cover/$n" && mount -n --bind "$1" "$cover/$n" || exit 9
-				echo "root $cover/$n $1"; roots="$roots $cover/$n"; shift
+			for mp; do [ "$mp" != -- ] || break; n=$((n + 1)); roots="$roots $cover/$n"; done
+			mkdir $roots || exit 9
+			for root in $roots; do
+				mount -n --bind "$1" "$root" || exit 9
+				echo "root $root $1"; shift
 			done
 			shift
 			exec find $roots "$@" "$decoy/." -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
