@@ -369,7 +369,7 @@ blind() { h_blind=1; reason "$@"; }
 unclear() { h_unclear=1; reason "$@"; }
 
 # clean makes one line of outside words fit for a sentence of ours.
-clean() { printf '%s' "$1" | tr -cd '[:alnum:] _./:,=@()-' | cut -c 1-200; }
+clean() { printf '%s' "$1" | tr -cd '[:alnum:] _./:,=@()-' | head -c 200; }
 
 # ---- helper: inspects, decides, holds the lock, records the end --------------------------------------------
 
@@ -413,7 +413,7 @@ print_report() {
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
-	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_stopped='' h_runtime='' h_missing=0
+	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
 	who_am_i
@@ -467,7 +467,8 @@ host_facts() {
 	read -r h_name </proc/sys/kernel/hostname || :
 	add fact boot_id "$h_boot"
 	add fact machine_id "${h_machine:--}"
-	add fact hostname "$(printf %s "$h_name" | tr -cd 'A-Za-z0-9._-')"
+	case $h_name in *[!A-Za-z0-9._-]*) h_name=$(clean "$h_name" | tr ' ' _) ;; esac
+	add fact hostname "${h_name:--}"
 	add fact uptime_seconds "$h_uptime"
 	# Process 2 is kthreadd on the host itself, and anything else in a child process namespace.
 	read -r h_kthreadd 2>/dev/null </proc/2/stat || h_kthreadd=''
@@ -481,20 +482,22 @@ host_facts() {
 	done
 }
 
-# state_dir chooses where locks, evidence and spooled output live: h_dir, empty when nothing can be written.
+# state_dir chooses where locks, evidence and spooled output live: h_dir, empty when nothing can be written. The folder
+# that it tries this with is h_decoy_dir, where the decoy is put.
 state_dir() {
-	h_dir='' h_stopped='' h_runtime='' h_missing=0
 	[ "$h_root" = 1 ] || return 0
 	for h_try in /var/lib/interlock /run/interlock; do
 		[ -d "$h_try" ] || mkdir -m 711 "$h_try" 2>/dev/null
-		if (set -C; printf 'x%s\n' "$q_nonce" >"$h_try/.try.$h_pid") 2>/dev/null &&
-			read -r h_tried <"$h_try/.try.$h_pid" && [ "$h_tried" = "x$q_nonce" ]; then
-			rm -f "$h_try/.try.$h_pid"
+		h_decoy_dir=$h_try/decoy.$h_pid
+		if mkdir "$h_decoy_dir" 2>/dev/null && printf 'x%s\n' "$q_nonce" 2>/dev/null >"$h_decoy_dir/try" &&
+			read -r h_tried <"$h_decoy_dir/try" && [ "$h_tried" = "x$q_nonce" ]; then
 			h_dir=$h_try
 			return 0
 		fi
-		rm -f "$h_try/.try.$h_pid" 2>/dev/null
+		rm -rf "$h_decoy_dir"
 	done
+	h_decoy_dir=/run/decoy.$h_pid
+	mkdir "$h_decoy_dir" 2>/dev/null || h_decoy_dir=''
 }
 
 # ---- control: a decoy that every search must find ------------------------------------------------------------
@@ -502,10 +505,8 @@ state_dir() {
 # start_decoy holds a file called ibdata1 open and locked in another process, which also listens in a network
 # namespace of its own where it can. h_decoy is "PID INODE PORT"; empty when there can be none.
 start_decoy() {
-	h_decoy='' h_decoy_file='' h_decoy_dir=/nonexistent
-	[ "$h_root" = 1 ] || return 0
-	h_decoy_dir=${h_dir:-/run}/decoy.$h_pid
-	mkdir "$h_decoy_dir" 2>/dev/null || return 0
+	h_decoy=''
+	[ -n "$h_decoy_dir" ] || return 0
 	h_decoy_file=$h_decoy_dir/ibdata1
 	if command -v perl >/dev/null 2>&1; then
 		# The child keeps the lock and the listener, and ends by itself when nobody ends it.
@@ -544,7 +545,7 @@ start_decoy() {
 
 stop_decoy() {
 	if [ -n "$h_decoy" ]; then kill -KILL "${h_decoy%% *}" 2>/dev/null; fi
-	if [ -n "$h_decoy_file" ]; then rm -f "$h_decoy_file"; rmdir "$h_decoy_dir" 2>/dev/null; fi
+	[ -z "$h_decoy_dir" ] || rm -rf "$h_decoy_dir"
 }
 
 judge_control() {
@@ -1646,7 +1647,7 @@ search_files() {
 			shift
 			exec find $roots "$@" "$decoy/." -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
 				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" \) -print
-			' sh "${f_cover:-/nonexistent}" "$h_decoy_dir" "$@" 2>&1; echo "status $?"; } | awk -v own="/${h_decoy_dir##*/}/ibdata1" '
+			' sh "${f_cover:-/nonexistent}" "${h_decoy_dir:-/nonexistent}" "$@" 2>&1; echo "status $?"; } | awk -v own="/${h_decoy_dir##*/}/ibdata1" '
 		/^status [0-9]+$/ { status = $2; next }
 		/^root \// { r = $2; sub(/^root [^ ]+ /, ""); at[r] = ($0 == "/") ? "" : $0; next }
 		/No such file or directory$/ { next }
