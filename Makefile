@@ -19,7 +19,7 @@ SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.ca
 .PHONY: build demo test check bench prepare packages
 
 build:
-	$(GO) build -trimpath -o interlock .
+	CGO_ENABLED=0 $(GO) build -trimpath -o interlock .
 
 demo: prepare
 	./internal/testrig/demo.sh

@@ -422,7 +422,7 @@ inspect() {
 	host_facts
 	if [ "$h_root" = 0 ]; then
 		blind no-root "not root, and sudo -n did not give root: $(clean "${f_noroot:-no sudo}")" \
-			"in sudoers: $(id -un) ALL=(root) NOPASSWD: ALL"
+			"in sudoers: $(id -un) ALL=(root) NOPASSWD: /bin/sh -s"
 	fi
 	state_dir
 	start_decoy
@@ -953,17 +953,20 @@ ask_server() {
 	*) reason odd-answer "$i_name (process $i_pid) gave no version" "see docs/checks.md: odd-answer"; return 0 ;;
 	esac
 	case $i_q1 in *"$tab"*[Pp]ercona*) i_product=percona ;; esac
+	i_grants="GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, XA_RECOVER_ADMIN ON *.* TO the account; GRANT SELECT ON performance_schema.* TO the account"
+	[ "$i_product" != mariadb ] ||
+		i_grants="GRANT PROCESS, SLAVE MONITOR, REPLICATION MASTER ADMIN ON *.* TO the account; GRANT SELECT ON performance_schema.* TO the account"
 	i_version=$(clean "${i_version%%-*}")
 	add i version "$i_version"
 	if ! has_process; then
 		reason no-process-privilege "the account on $i_name (process $i_pid) lacks PROCESS: it sees no connection but its own" \
-			"GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO the account; on MySQL XA_RECOVER_ADMIN and SELECT ON performance_schema.* too"
+			"$i_grants"
 		return 0
 	fi
 	version_number
 	i_q2=$(query "$(facts_sql)") || {
 		reason query-denied "$i_name (process $i_pid) did not answer every question: $(clean "$(printf %s "$i_q2" | tail -n 1)")" \
-			"GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO the account; on MySQL XA_RECOVER_ADMIN and SELECT ON performance_schema.* too"
+			"$i_grants"
 		return 0
 	}
 	read_facts && judge_role
@@ -1256,7 +1259,7 @@ judge_role() {
 	else
 		i_state=primary
 		reason in-use "$i_what is not proven unused: $f_users clients, unused for $i_unused s of the $q_idle s that it takes" \
-			"drain it (offline_mode, or super_read_only and no client), or look again after $((q_idle / 60)) minutes without a connection"
+			"drain it (offline_mode, or super_read_only and no client), or look again after $q_idle s without a connection"
 	fi
 }
 

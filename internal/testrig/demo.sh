@@ -40,7 +40,7 @@ expect() {
 }
 
 title "building interlock and the rig"
-go build -trimpath -o "$work/interlock" .
+CGO_ENABLED=0 go build -trimpath -o "$work/interlock" .
 go build -o "$work/rig" ./internal/testrig/rig
 
 title "five hosts: primary db1, replicas db2 and db3, drained db4, clean app1"
