@@ -563,6 +563,22 @@ judge_control() {
 
 # ---- probe: processes, open files, locks, listeners ----------------------------------------------------------
 
+# enc_awk is for the awk programs below: enc percent-encodes all but safe characters; an empty string is "-".
+# shellcheck disable=SC2016 # awk's
+enc_awk='
+function enc(s,   n, c, out) {
+	if (s == "") return "-"
+	if (s !~ /[^A-Za-z0-9_.\/:,=@+-]/) return s
+	out = ""
+	for (n = 1; n <= length(s); n++) {
+		c = substr(s, n, 1)
+		if (c ~ /[A-Za-z0-9_.\/:,=@+-]/) out = out c
+		else out = out (c in hex ? hex[c] : "?")
+	}
+	return out
+}
+BEGIN { for (n = 0; n < 256; n++) hex[sprintf("%c", n)] = sprintf("%%%02X", n) }
+'
 # raw_scan prints what /proc shows, in sections that the awk below reads in one pass; no process is started per
 # process. Sections are headed by the nonce, so that no process can forge one. The last operand of each ls is
 # our own process: a listing that was cut lacks it.
@@ -590,17 +606,6 @@ raw_scan() {
 #   garbled WHAT TEXT · looked KIND N · seen fd|lock|listen · lockgone PID · done
 # shellcheck disable=SC2016 # awk's
 scan_awk='
-function enc(s,   i, c, out) {
-	if (s == "") return "-"
-	if (s !~ /[^A-Za-z0-9_.\/:,=@+-]/) return s
-	out = ""
-	for (i = 1; i <= length(s); i++) {
-		c = substr(s, i, 1)
-		if (c ~ /[A-Za-z0-9_.\/:,=@+-]/) out = out c
-		else out = out (c in hex ? hex[c] : "?")
-	}
-	return out
-}
 function base(p) { sub(/ \(deleted\)$/, "", p); sub(/ .*/, "", p); sub(/:$/, "", p); sub(/.*\//, "", p); sub(/^-/, "", p); return p }
 function number(h,   i, n) {
 	n = 0; h = toupper(h)
@@ -652,7 +657,6 @@ function listeners(p, ns,   f, line, x, n, a) {
 	return 1
 }
 BEGIN {
-	for (i = 0; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%%%02X", i)
 	n = split("mysqld mysqld-debug mariadbd mysqld-exp mysqld.bin", w, " "); for (i = 1; i <= n; i++) server[w[i]] = 1
 	n = split("proxysql mysqlrouter maxscale haproxy docker-proxy", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "proxy"
 	n = split("ndbd ndbmtd ndb_mgmd garbd", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "critical"
@@ -789,7 +793,7 @@ scan_processes() {
 		{
 			{
 				raw_scan | awk -v nonce="$q_nonce" -v critical="$q_critical" -v decoy="$h_decoy" -v self="$h_pid" \
-					-v ipv6="$h_ipv6" "$scan_awk" >&8
+					-v ipv6="$h_ipv6" "$enc_awk$scan_awk" >&8
 			} 2>&1 | awk '
 				/No such (file|process)/ { next }
 				{ gsub(/[^A-Za-z0-9_.\/:,=@+()-]/, "_"); if (n++ < 3) out = out "said " substr($0, 1, 160) "\n" }
@@ -1078,18 +1082,10 @@ facts_sql() {
 # facts_awk reads the answers: "i" lines for the report, and one line "= …" of numbers that the role hangs on.
 # shellcheck disable=SC2016 # awk's
 facts_awk='
-function enc(s,   i, c, out) {
-	if (s == "") return "-"
-	if (s !~ /[^A-Za-z0-9_.\/:,=@+-]/) return s
-	out = ""
-	for (i = 1; i <= length(s); i++) { c = substr(s, i, 1); out = out (c ~ /[A-Za-z0-9_.\/:,=@+-]/ ? c : (c in hex ? hex[c] : "?")) }
-	return out
-}
-function i(key, value) { if (value != "") print "i\t" key "\t" enc(value) }
+function field(key, value) { if (value != "") print "i\t" key "\t" enc(value) }
 function col(word) { return (word in at) ? $(at[word]) : "" }
 BEGIN {
 	FS = "\t"
-	for (k = 0; k < 256; k++) hex[sprintf("%c", k)] = sprintf("%%%02X", k)
 	n = split(clients, w, ","); for (k = 1; k <= n; k++) monitor[w[k]] = 1
 	mark = "@" nonce " "
 }
@@ -1121,20 +1117,20 @@ section == "processes" {
 }
 section == "sources" {
 	p = "source." ns++ "."
-	i(p "channel", col("channel_name") col("connection_name")); i(p "host", col("source_host")); i(p "port", col("source_port"))
-	i(p "uuid", col("source_uuid")); i(p "server_id", col("source_server_id"))
+	field(p "channel", col("channel_name") col("connection_name")); field(p "host", col("source_host")); field(p "port", col("source_port"))
+	field(p "uuid", col("source_uuid")); field(p "server_id", col("source_server_id"))
 	io = col("replica_io_running"); sql = col("replica_sql_running")
-	i(p "io_running", io); i(p "sql_running", sql)
-	lag = col("seconds_behind_source"); if (lag != "" && lag != "NULL") i(p "lag_seconds", lag)
-	i(p "delay_seconds", col("sql_delay"))
-	e = col("last_io_error"); if (e == "") e = col("last_sql_error"); i(p "error", substr(e, 1, 300))
-	i(p "auto_position", col("auto_position")); g = col("retrieved_gtid_set"); gsub(/\\n/, "", g); i(p "gtid", substr(g, 1, 4000))
+	field(p "io_running", io); field(p "sql_running", sql)
+	lag = col("seconds_behind_source"); if (lag != "" && lag != "NULL") field(p "lag_seconds", lag)
+	field(p "delay_seconds", col("sql_delay"))
+	e = col("last_io_error"); if (e == "") e = col("last_sql_error"); field(p "error", substr(e, 1, 300))
+	field(p "auto_position", col("auto_position")); g = col("retrieved_gtid_set"); gsub(/\\n/, "", g); field(p "gtid", substr(g, 1, 4000))
 	if (io != "Yes" || sql != "Yes") broken++
 	where = where (where == "" ? "" : ",") col("source_host") ":" col("source_port")
 }
 section == "replicas" {
 	p = "replica." nr++ "."
-	i(p "server_id", col("server_id")); i(p "uuid", col("replica_uuid")); i(p "host", col("host")); i(p "port", col("port"))
+	field(p "server_id", col("server_id")); field(p "uuid", col("replica_uuid")); field(p "host", col("host")); field(p "port", col("port"))
 }
 section == "group" { if ($2 != "OFFLINE" && $2 != "") group = $2 }
 section == "accounts" { if ($1 == user) own += $3; else if (!($1 in monitor)) others += $3; accounts++ }
@@ -1149,10 +1145,10 @@ END {
 	ro = "off"; if (v["read_only"] == "ON") ro = "on"; if (v["super_read_only"] == "ON") ro = "super"
 	if (prepared) busy = busy " xa-prepared"
 	if (long) busy = busy " long-transaction"
-	i("port", v["port"]); i("socket", v["socket"]); i("datadir", v["datadir"]); i("uuid", v["server_uuid"]); i("server_id", v["server_id"])
-	i("read_only", ro); if (v["offline_mode"] == "ON") i("offline_mode", "1")
-	g = v["gtid_executed"]; if (g == "") g = v["gtid_current_pos"]; gsub(/\\n/, "", g); i("gtid_executed", substr(g, 1, 16000))
-	i("group_member", group); i("clients", users + 0); i("monitoring", watching + 0); i("uptime_seconds", s["uptime"])
+	field("port", v["port"]); field("socket", v["socket"]); field("datadir", v["datadir"]); field("uuid", v["server_uuid"]); field("server_id", v["server_id"])
+	field("read_only", ro); if (v["offline_mode"] == "ON") field("offline_mode", "1")
+	g = v["gtid_executed"]; if (g == "") g = v["gtid_current_pos"]; gsub(/\\n/, "", g); field("gtid_executed", substr(g, 1, 16000))
+	field("group_member", group); field("clients", users + 0); field("monitoring", watching + 0); field("uptime_seconds", s["uptime"])
 	if (accounts == 0) { own = "-"; others = s["connections"] }
 	net = (v["skip_networking"] == "ON") ? 0 : v["port"]
 	print "= ok", ns + 0, nr + 0, dumps + 0, ro, users + 0, watching + 0, others + 0, own, writes + 0, (v["offline_mode"] == "ON") ? 1 : 0, \
@@ -1161,7 +1157,7 @@ END {
 
 # read_facts turns the answers into f_… and makes sure that the server that answered is the process that was found.
 read_facts() {
-	r_all=$(printf '%s\n' "$i_q2" | awk -v nonce="$q_nonce" -v clients="$q_clients" "$facts_awk")
+	r_all=$(printf '%s\n' "$i_q2" | awk -v nonce="$q_nonce" -v clients="$q_clients" "$enc_awk$facts_awk")
 	r_last=${r_all##*"= "}
 	# shellcheck disable=SC2086 # split on purpose
 	set -- $r_last
@@ -1377,9 +1373,7 @@ looks_like_data() {
 stopped_datadir() {
 	case "$h_stopped$nl" in *"$nl$1$nl"*) return 0 ;; esac
 	h_stopped="$h_stopped$nl$1"
-	t_name=$(printf '%s' "$1" | awk -v hexes=1 '
-		BEGIN { for (i = 0; i < 256; i++) hex[sprintf("%c", i)] = sprintf("%%%02X", i) }
-		{ out = ""; for (i = 1; i <= length($0); i++) { c = substr($0, i, 1); out = out (c ~ /[A-Za-z0-9_.\/:,=@+-]/ ? c : hex[c]) } printf "%s", out }')
+	t_name=$(printf '%s' "$1" | awk "$enc_awk"'{ printf "%s", enc($0) }')
 	new_instance stopped - "$2" "${t_name:--}"
 	for t_file in ibdata1 mysql.ibd aria_log_control; do
 		[ -e "$1/$t_file" ] || continue
