@@ -1183,7 +1183,7 @@ read_facts() {
 
 # same_server compares what the server says of itself with the process whose socket was used.
 same_server() {
-	e_dir=$(cd -P "/proc/$i_pid/root$f_datadir" 2>/dev/null && pwd -P)
+	e_dir=$({ cd -P "/proc/$i_pid/root$f_datadir" && pwd -P; } 2>/dev/null)
 	e_dir=${e_dir#"/proc/$i_pid/root"}
 	if [ "$f_datadir" != "${i_cwd%/}" ] && [ "$e_dir" != "${i_cwd%/}" ]; then
 		reason wrong-server "the server on $i_socket says datadir $(clean "$f_datadir"), but process $i_pid works in $(clean "$i_cwd")" "see docs/checks.md: wrong-server"
@@ -1350,7 +1350,7 @@ configured_datadirs() {
 
 # running_datadir tells whether a server that was found works in this directory.
 running_datadir() {
-	u_real=$(cd -P "$1" 2>/dev/null && pwd -P)
+	u_real=$({ cd -P "$1" && pwd -P; } 2>/dev/null)
 	case "$h_datadirs$nl" in
 	*"$nl${1%/}$nl"* | *"$nl${1%/}/$nl"*) return 0 ;;
 	esac
