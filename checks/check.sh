@@ -115,7 +115,7 @@ session_body() {
 	locked) exit 75 ;;
 	*) exit 77 ;;
 	esac
-	[ -n "$s_lock" ] || [ "$q_class" = routine ] || exit 77
+	case $q_class in read-only | routine) ;; *) [ -n "$s_lock" ] || exit 77 ;; esac
 	await_go || { printf 'no\n' >&8; exec 8>&-; drain_helper; exit 77; }
 	run_command
 }
@@ -601,7 +601,7 @@ raw_scan() {
 #   other KIND NAME PID                                      proxy, critical, vm, runtime, backup, packages
 #   tcp PID PORT · unix PID PATH                             where a server or proxy listens
 #   port PORT PID NAME                                       a MySQL port held by somebody else (PID 0: nobody seen)
-#   mnt INODE PID                                            a mount namespace other than ours
+#   mnt NAMESPACE PID                                        a mount namespace other than ours, its oldest process
 #   missing WHAT PID START                                   a process that one of the listings left out; START "-": the first one
 #   garbled WHAT TEXT · looked KIND N · seen fd|lock|listen · lockgone PID · done
 # shellcheck disable=SC2016 # awk's
@@ -771,7 +771,8 @@ END {
 		if (o && (roles[o] == "server" || roles[o] == "holder")) print "unix " o " " enc(lpath[i])
 		else if (!o && lpath[i] ~ /mysql|maria/) print "port " enc(lpath[i]) " 0 -"
 	}
-	for (p in mntof) if (mntof[p] != mntof[self] && !(mntof[p] in saidmnt)) { saidmnt[mntof[p]] = 1; nmnt++; print "mnt " enc(mntof[p]) " " p }
+	for (p in mntof) if (mntof[p] != mntof[self] && (!(mntof[p] in oldest) || start[p] + 0 < start[oldest[mntof[p]]] + 0)) oldest[mntof[p]] = p
+	for (ns in oldest) { nmnt++; print "mnt " enc(ns) " " oldest[ns] }
 	print "looked processes " nproc + 0
 	print "looked descriptors " nfd + 0
 	print "looked network_namespaces " nnet + 0
@@ -817,7 +818,7 @@ judge_scan() {
 		server) h_servers="$h_servers$s_line$nl" ;;
 		tcp) h_tcp="$h_tcp $2:$3 " ;;
 		unix) h_unix="$h_unix $2:$3 " ;;
-		mnt) h_mnt="$h_mnt $3" ;;
+		mnt) h_mnt="$h_mnt $3=$2" ;;
 		seen) h_seen="$h_seen $2" ;;
 		looked)
 			add looked "$2" "$3"
@@ -1403,6 +1404,12 @@ search_host() {
 	look_at_runtimes
 	look_at_exports
 	search_files
+	# What was searched through a process that has ended meanwhile may not have been searched.
+	for m_item in $m_entered; do
+		if started_at "${m_item%%=*}" && [ "$t_state" != Z ]; then continue; fi
+		in_namespace "${m_item#*=}"
+		[ "$m_pid" = none ] || unclear mount-namespace "a mount namespace changed while it was searched (process $m_pid)" "run it again"
+	done
 }
 
 # mounts_awk reads the mountinfo of our namespace (ours=1) or another one, and prints
@@ -1460,7 +1467,7 @@ END {
 
 look_at_mounts() {
 	m_all=$(awk "$mounts_awk" /proc/self/mountinfo) || m_all=odd
-	m_ours='' m_above='' m_other='' m_zfs=0 m_n=0
+	m_ours='' m_above='' m_other='' m_entered='' m_zfs=0 m_n=0
 	s_ifs=$IFS
 	IFS=$nl
 	for m_line in $m_all; do
@@ -1489,11 +1496,17 @@ look_at_mounts() {
 		done
 	fi
 	# Mount namespaces of others: file systems that ours does not have, reached through a process in there.
-	for m_pid in $h_mnt; do
-		m_theirs=$(awk "$mounts_awk" "/proc/$m_pid/mountinfo" 2>/dev/null) || {
-			[ -d "/proc/$m_pid" ] && unclear mount-namespace "the mounts of process $m_pid cannot be read" "run as root with CAP_SYS_PTRACE"
-			continue
+	for m_item in $h_mnt; do
+		m_pid=${m_item%%=*}
+		their_mounts || {
+			in_namespace "${m_item#*=}"
+			[ "$m_pid" != none ] || continue
+			their_mounts || {
+				unclear mount-namespace "the mounts of process $m_pid cannot be read" "run as root with CAP_SYS_PTRACE"
+				continue
+			}
 		}
+		m_entered="$m_entered $m_pid=${m_item#*=}"
 		IFS=$nl
 		for m_line in $m_theirs; do
 			case $m_line in
@@ -1509,6 +1522,22 @@ look_at_mounts() {
 		done
 		IFS=$s_ifs
 	done
+}
+
+# their_mounts reads the mounts of process m_pid; fails when there are none, since it has ended or may not be read.
+their_mounts() {
+	m_theirs=$(awk "$mounts_awk" "/proc/$m_pid/mountinfo" 2>/dev/null) || return 1
+	case $m_theirs in "count 0" | '') return 1 ;; esac
+}
+
+# in_namespace sets m_pid to a process of a mount namespace: "none" when it has ended, "error" when that cannot be seen.
+in_namespace() {
+	# shellcheck disable=SC2012 # names of our own kernel's
+	m_pid=$(ls -ln /proc/[0-9]*/ns/mnt 2>/dev/null | awk -v ns="$(pct "$1")" -v self="$h_pid" '
+		{ i = index($0, "/proc/"); split(substr($0, i), x, "/") }
+		x[3] == self { control = 1; next }
+		pid == "" && substr($0, length($0) - length(ns)) == " " ns { pid = x[3] }
+		END { print control ? (pid == "" ? "none" : pid) : "error" }')
 }
 
 # look_at_devices: a block device with a signature that nothing uses may hold a data directory.
