@@ -64,7 +64,7 @@ var presences = []struct {
 	bad  string // states that would be false
 }{
 	{"live server", Primary, "clear stopped idle"},
-	{"data, no server", Stopped, "clear"},
+	{"data in an odd place", Stopped, "clear"},
 	{"nothing", Clear, ""},
 }
 
@@ -123,24 +123,24 @@ type matrix struct {
 // host makes a host of one presence, with room for shims.
 func (m *matrix) host(ctx context.Context, rig *testrig.Rig, presence, n int) (*testrig.Host, error) {
 	spec := testrig.HostSpec{Name: fmt.Sprintf("h%d%d", presence, n)}
-	if presence < 2 {
+	if presence == 0 {
 		spec.Products = []testrig.Product{testrig.MySQL}
 	}
 	h, err := rig.AddHost(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	if presence < 2 {
+	switch presence {
+	case 0:
 		s, err := h.StartServer(ctx, testrig.ServerSpec{Product: testrig.MySQL})
 		if err != nil {
 			return nil, err
 		}
-		if presence == 0 {
-			_, err = s.Traffic(ctx, testrig.TrafficSpec{Idle: 1})
-		} else {
-			err = s.Stop(ctx)
+		if _, err := s.Traffic(ctx, testrig.TrafficSpec{Idle: 1}); err != nil {
+			return nil, err
 		}
-		if err != nil {
+	case 1:
+		if _, err := h.Exec(ctx, "mkdir -p '/srv/old data' && : >'/srv/old data/ibdata1'"); err != nil {
 			return nil, err
 		}
 	}
@@ -308,7 +308,7 @@ Written by ` + "`go test ./checks -run FaultMatrix -update`" + ` on real hosts; 
 Each row puts one fault into one program that check.sh asks. *missing*: the program is not there. *denied*: it cannot
 be executed. *hangs*: it never ends. *cut*: half of what it would say. *silent*: nothing, and exit status 0. *lies*:
 plausible words that are wrong, and exit status 0. Each cell is the state that the host reports, with a server that
-has a client (live), with a data directory and no server (data), and with neither (none). "no report" is what the
+has a client (live), with a data directory in an odd place and no server (data), and with neither (none). "no report" is what the
 client treats as unknown: nothing starts there.
 
 Never seen, in any cell: clear, stopped or idle where a server lives; clear where data lies.
