@@ -42,7 +42,7 @@ func measureFleet(ctx context.Context, b *bench) error {
 	if err := b.fanOut(ctx, "true", ours, f.peers("true", nil)); err != nil {
 		return err
 	}
-	_, line, err := request("fleet")
+	_, line, err := request("fleet", finding{})
 	if err != nil {
 		return err
 	}
