@@ -865,7 +865,7 @@ judge_other() {
 		h_busy="$h_busy $1"
 		reason "busy-$1" "$2 (process $3) is at work" "wait until it has ended"
 		;;
-	vm) unclear virtual-machine "a virtual machine runs here: $2 (process $3)" "look inside it, or move it away" ;;
+	vm) blind virtual-machine "a virtual machine runs here: $2 (process $3)" "look inside it, or move it away" ;;
 	runtime) h_runtime="${h_runtime:-} $2" ;;
 	proxy)
 		worse proxy

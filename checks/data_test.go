@@ -34,6 +34,7 @@ func TestDataWithoutServer(t *testing.T) {
 		"log-of-a-server":   {"mkdir -p /var/log/mysql; : >/var/log/mysql/error.log; setsid -f tail -f /var/log/mysql/error.log mysqld </dev/null >/dev/null 2>&1", Clear, ""},
 		"container-runtime": {"cp /usr/bin/sleep /usr/local/bin/dockerd; setsid -f dockerd 600 </dev/null >/dev/null 2>&1", Unknown, "container-runtime"},
 		"virtual-machine":   {"cp /usr/bin/sleep /usr/local/bin/qemu-system-x86_64; setsid -f qemu-system-x86_64 600 </dev/null >/dev/null 2>&1", Unknown, "virtual-machine"},
+		"vm-and-data":       {"mkdir -p /var/lib/mysql; : >/var/lib/mysql/ibdata1; cp /usr/bin/sleep /usr/local/bin/kvm; setsid -f kvm 600 </dev/null >/dev/null 2>&1", Unknown, "virtual-machine"},
 		"mysql-socket":      {"perl -e 'use Socket; socket(S,1,1,0); bind(S,sockaddr_un(\"/run/mysqld.sock\")); listen(S,1); exit 0'", Clear, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
