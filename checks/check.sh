@@ -624,9 +624,8 @@ function arg(p, a,   b) {
 	}
 	if (argn[p] <= 6) allargs[p] = allargs[p] " " a
 }
-# listeners reads the listening sockets of one network namespace through process p. Listeners come first.
-function listeners(p, ns,   f, line, x, n, a) {
-	f = "/proc/" p "/net/tcp"
+# tcp reads the listeners of one table, which stand first in it; the table that cannot be read gives 0.
+function tcp(f,   line, x) {
 	if ((getline line < f) <= 0) return 0
 	while ((getline line < f) > 0) {
 		split(line, x, " ")
@@ -634,16 +633,11 @@ function listeners(p, ns,   f, line, x, n, a) {
 		sub(/.*:/, "", x[2]); lport[x[10]] = number(x[2]); nlisten++
 	}
 	close(f)
-	if (ipv6 == 1) {
-		f = "/proc/" p "/net/tcp6"
-		if ((getline line < f) <= 0) return 0
-		while ((getline line < f) > 0) {
-			split(line, x, " ")
-			if (x[4] != "0A") break
-			sub(/.*:/, "", x[2]); lport[x[10]] = number(x[2]); nlisten++
-		}
-		close(f)
-	}
+	return 1
+}
+# listeners reads the listening sockets of one network namespace through process p.
+function listeners(p, ns,   f, line, x, n, a) {
+	if (!tcp("/proc/" p "/net/tcp") || (ipv6 == 1 && !tcp("/proc/" p "/net/tcp6"))) return 0
 	f = "/proc/" p "/net/unix"
 	if ((getline line < f) <= 0) return 0
 	while ((getline line < f) > 0) {
