@@ -11,6 +11,7 @@
 # is ever evaluated; no credential is on an argument list. Sections in order: request, session (the two
 # processes), tools, probes, servers, search, verdict, lock, report.
 
+set +aefvx +C
 set -u
 
 tab='	'
@@ -288,8 +289,16 @@ watch_over() {
 	(
 		read -r v_self _ </proc/self/stat
 		count_down "$q_bound" || exit 0
+		# A helper that hangs in itself is ended as well, after ten seconds more: nobody waits for it by then.
+		v_left=20
 		while kill -0 "$1"; do
 			end_descendants "$1" "$v_self"
+			v_left=$((v_left - 1))
+			if [ "$v_left" -le 0 ]; then
+				kill -KILL "$1"
+				rm -rf "/var/lib/interlock/decoy.$1" "/run/interlock/decoy.$1" "/run/decoy.$1"
+				exit 0
+			fi
 			sleep 0.5 || sleep 1 || exit 0
 		done
 	) >/dev/null 2>&1 </dev/null &
@@ -368,6 +377,9 @@ blind() { h_blind=1; reason "$@"; }
 # unclear: nothing less than unknown may be said where the host would be clear otherwise.
 unclear() { h_unclear=1; reason "$@"; }
 
+# shared: others use what is here, so it is not at rest, whatever its own server does.
+shared() { h_shared=1; reason "$@"; }
+
 # clean makes one line of outside words fit for a sentence of ours.
 clean() { printf '%s' "$1" | tr -cd '[:alnum:] _./:,=@()-' | head -c 200; }
 
@@ -379,6 +391,8 @@ helper_main() {
 	LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	export LC_ALL PATH
 	IFS=" $tab$nl"
+	unset TMOUT POSIXLY_CORRECT QUOTING_STYLE TIME_STYLE LS_COLORS PERL5OPT DOCKER_HOST DOCKER_CONTEXT
+	unset -f awk cat cd chown command date dd find grep head kill ls mkdir mkfifo mv printf read readlink rm sleep test timeout tr wait [ 2>/dev/null
 	unset MYSQL_PWD MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_TEST_LOGIN_FILE CDPATH ENV BASH_ENV
 	case $q_mode in
 	check)
@@ -412,7 +426,7 @@ print_report() {
 
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
-	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
+	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_shared=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
 	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
@@ -430,11 +444,13 @@ inspect() {
 	judge_scan
 	judge_servers
 	judge_datadirs
+	look_at_exports
 	if [ "$h_instances" = 0 ] && [ "$h_root" = 1 ]; then search_host; fi
 	judge_control
 	if [ "$q_boots" = 1 ]; then next_boot; fi
 	stop_decoy
 	if [ "$h_unclear" = 1 ] && [ "$h_state" = clear ]; then h_state=unknown; fi
+	if [ "$h_shared" = 1 ]; then case $h_state in clear | stopped | idle) h_state=unknown ;; esac; fi
 	if [ "$h_blind" = 1 ]; then worse unknown; fi
 }
 
@@ -580,20 +596,20 @@ function enc(s,   n, c, out) {
 BEGIN { for (n = 0; n < 256; n++) hex[sprintf("%c", n)] = sprintf("%%%02X", n) }
 '
 # raw_scan prints what /proc shows, in sections that the awk below reads in one pass; no process is started per
-# process. Sections are headed by the nonce, so that no process can forge one. The last operand of each ls is
+# process. Sections are headed by a mark that stands on no argument list, so that no process can forge one. The last operand of each ls is
 # our own process: a listing that was cut lacks it.
 raw_scan() {
-	printf '%s stat\n' "$q_nonce"
+	printf '%s\n%s stat\n' "$h_mark" "$h_mark"
 	cat /proc/[0-9]*/stat
-	printf '%s args\n' "$q_nonce"
+	printf '%s args\n' "$h_mark"
 	head -c 600 /proc/[0-9]*/cmdline | tr '\000\012' '\012\001'
-	printf '\n%s links\n' "$q_nonce"
+	printf '\n%s links\n' "$h_mark"
 	ls -ln /proc/[0-9]*/exe /proc/[0-9]*/ns/net /proc/[0-9]*/ns/mnt
-	printf '%s fds\n' "$q_nonce"
+	printf '%s fds\n' "$h_mark"
 	ls -ln /proc/[0-9]*/fd /proc/self/fd
-	printf '%s locks\n' "$q_nonce"
+	printf '%s locks\n' "$h_mark"
 	cat /proc/locks
-	printf '%s end\n' "$q_nonce"
+	printf '%s end\n' "$h_mark"
 }
 
 # scan_awk reads raw_scan and prints one line a finding, blank-separated, text percent-encoded, "-" for empty:
@@ -622,7 +638,7 @@ function arg(p, a,   b) {
 		else if (a ~ /^--(library-path|preload|audit|argv0|inhibit-rpath|glibc-hwcaps-prepend|glibc-hwcaps-mask)$/) skip[p] = 1
 		else if (a !~ /^-/) { name[p] = base(a); loader[p] = 0 }
 	}
-	if (argn[p] <= 6) allargs[p] = allargs[p] " " a
+	if (argn[p] <= 16) allargs[p] = allargs[p] " " a
 }
 # tcp reads the listeners of one table, which stand first in it; the table that cannot be read gives 0.
 function tcp(f,   line, x) {
@@ -656,14 +672,17 @@ BEGIN {
 	n = split("ndbd ndbmtd ndb_mgmd garbd", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "critical"
 	n = split("xtrabackup mariabackup mariadb-backup mysqlbackup mysqldump mariadb-dump mysqlpump mydumper myloader gh-ost", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "backup"
 	n = split("apt apt-get aptitude dpkg yum dnf dnf5 rpm zypper pacman apk unattended-upgr", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "packages"
+	n = split("mysqld_safe mysqld_safe_helper mariadbd-safe mariadbd-safe-helper", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "supervisor"
 	n = split("qemu-kvm kvm VBoxHeadless VirtualBoxVM firecracker cloud-hypervisor vmware-vmx bhyve xl", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "vm"
 	n = split("dockerd containerd podman crio conmon lxd incusd lxc-start systemd-nspawn", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "runtime"
 	n = split("3306 3307 3308 3309 33060 33061 33062 4006 4008 6032 6033 6446 6447 6448 6449", w, " "); for (i = 1; i <= n; i++) myport[w[i]] = 1
 	n = split(critical, w, ","); for (i = 1; i <= n; i++) { m = split(w[i], x, ":"); if (x[2] != "") kind[x[2]] = "critical"; if (x[3] + 0 > 0) { critport[x[3]] = x[1] } }
 	split(decoy, d, " ")
 }
-$1 == nonce && NF == 2 {
-	section = $2
+NR == 1 { mark = $1; next }
+$1 == mark && NF == 2 {
+	if (mark == "" || $2 in begun) { print "garbled section " enc($2); exit }
+	begun[$2] = 1; section = $2
 	if (section == "fds") {
 		# Before the descriptors: the listening sockets of each namespace, through whichever of its processes still lives.
 		for (p in netof) { ns = netof[p]; nets[ns] = 1; if (!(ns in netok) && listeners(p, ns)) netok[ns] = 1 }
@@ -685,7 +704,9 @@ section == "args" {
 	s = $0
 	while (match(s, /==> \/proc\/[0-9]+\/cmdline <==\001/)) {
 		if (cur != "" && RSTART > 2) arg(cur, substr(s, 1, RSTART - 2))
-		split(substr(s, RSTART, RLENGTH), x, "/"); cur = x[3]; hasargs[cur] = 1
+		split(substr(s, RSTART, RLENGTH), x, "/"); cur = x[3]
+		if (cur in hasargs) print "garbled args " cur
+		hasargs[cur] = 1
 		s = substr(s, RSTART + RLENGTH)
 	}
 	if (cur != "" && s != "" && s != "\001") arg(cur, s)
@@ -730,6 +751,8 @@ function role(p,   b, k) {
 	b = (p in exe) ? base(exe[p]) : ""
 	if (name[p] in server || comm[p] in server || b in server) return "server"
 	if (name[p] ~ /^qemu-system-/) return "vm"
+	# It only waits for the next shutdown, on every Ubuntu.
+	if (allargs[p] ~ / --wait-for-signal( |$)/ && comm[p] == "unattended-upgr") return ""
 	k = ""
 	if (name[p] in kind) k = kind[name[p]]; else if (b in kind) k = kind[b]; else if (comm[p] in kind) k = kind[comm[p]]
 	return k
@@ -747,9 +770,10 @@ END {
 		if (!(p in hasfds)) print "missing fd " p " " start[p]
 		k = role(p)
 		if (k == "" && (p in file)) k = "holder"
-		if (k == "backup" || k == "packages" || k == "vm" || k == "runtime" || k == "critical") print "other " k " " enc(name[p] == "" ? comm[p] : name[p]) " " p
+		if (k == "backup" || k == "packages" || k == "vm" || k == "runtime" || k == "critical" || k == "supervisor") print "other " k " " enc(name[p] == "" ? comm[p] : name[p]) " " p
 		if (k == "server" || k == "holder") print "server " p " " start[p] " " state[p] " " enc(name[p] == "" ? comm[p] : name[p]) " " k " " enc(file[p]) " " nsock[p] + 0 " " nlis[p] + 0
-		if (k == "proxy") { proxies[p] = 1; if (name[p] == "proxysql" || name[p] == "mysqlrouter" || name[p] == "maxscale") print "other proxy " enc(name[p]) " " p }
+		if (name[p] == "haproxy" || comm[p] == "haproxy") print "other haproxy " enc(name[p] == "" ? comm[p] : name[p]) " " p
+		if (k == "proxy") { proxies[p] = 1; if ((name[p] " " comm[p] " " ((p in exe) ? base(exe[p]) : "")) ~ /(^| )(proxysql|mysqlrouter|maxscale)( |$)/) print "other proxy " enc(name[p]) " " p }
 		roles[p] = k
 	}
 	for (i in lport) {
@@ -782,12 +806,13 @@ END {
 
 # scan_processes runs the scan; h_scan holds its findings, followed by "said" lines: what the tools complained of.
 scan_processes() {
-	h_ipv6=0
+	h_ipv6=0 h_mark=''
+	read -r h_mark 2>/dev/null </proc/sys/kernel/random/uuid || h_mark=$q_nonce
 	[ -e /proc/net/tcp6 ] && h_ipv6=1
 	h_scan=$(
 		{
 			{
-				raw_scan | awk -v nonce="$q_nonce" -v critical="$q_critical" -v decoy="$h_decoy" -v self="$h_pid" \
+				raw_scan | awk -v critical="$q_critical" -v decoy="$h_decoy" -v self="$h_pid" \
 					-v ipv6="$h_ipv6" "$enc_awk$scan_awk" >&8
 			} 2>&1 | awk '
 				/No such (file|process)/ { next }
@@ -860,7 +885,22 @@ judge_other() {
 		reason "busy-$1" "$2 (process $3) is at work" "wait until it has ended"
 		;;
 	vm) blind virtual-machine "a virtual machine runs here: $2 (process $3)" "look inside it, or move it away" ;;
-	runtime) h_runtime="${h_runtime:-} $2" ;;
+	runtime) h_runtime="$h_runtime $2" ;;
+	supervisor)
+		case $h_scan in
+		*"${nl}server "* | "server "*) ;; # the server that it watches over speaks for itself
+		*) blind server-supervised "$2 (process $3) restarts a server that was not found" "stop it by its unit, or wait until its server runs" ;;
+		esac
+		;;
+	haproxy)
+		# What it passes on stands in its configuration; one that is elsewhere may pass on anything.
+		for o_file in /etc/haproxy/*.cfg; do
+			if ! [ -r "$o_file" ] || grep -q -i -E 'mysql|maria|:330[0-9]' "$o_file"; then
+				judge_other proxy "$2" "$3"
+				break
+			fi
+		done
+		;;
 	proxy)
 		worse proxy
 		new_instance proxy "$3" "$2" -
@@ -1197,7 +1237,7 @@ same_server() {
 	/*) e_file=/proc/$i_pid/root$f_pidfile ;;
 	*) e_file=/proc/$i_pid/cwd/$f_pidfile ;;
 	esac
-	if [ -r "$e_file" ] && read -r e_pid <"$e_file"; then
+	if [ -f "$e_file" ] && read -r e_pid <"$e_file"; then
 		case "$tab$(awk '$1 == "NSpid:" { gsub(/[ \t]+/, "\t"); print; exit }' "/proc/$i_pid/status" 2>/dev/null)$tab" in
 		*"$tab$e_pid$tab"*) ;;
 		*)
@@ -1263,8 +1303,10 @@ weigh_evidence() {
 	[ -n "$h_dir" ] || return 0
 	e_file=$h_dir/seen$(printf '%s' "$f_datadir" | tr -c 'A-Za-z0-9.-' '_')
 	e_boot='' e_pid='' e_start='' e_since='' e_others='' e_own='' e_writes='' e_at=''
-	if [ -r "$e_file" ]; then read -r e_boot e_pid e_start e_since e_others e_own e_writes e_at <"$e_file" || e_boot=; fi
-	e_new=$h_uptime
+	if [ -r "$e_file" ]; then read -r e_boot e_pid e_start e_since e_others e_own e_writes e_at <"$e_file" || e_boot=''; fi
+	e_new=$h_uptime e_mark=$h_boot
+	# What was in use at the time is no beginning of a rest.
+	if [ "$f_users" != 0 ] || [ "$((i_sockets - i_listeners))" -gt "$f_watching" ]; then e_mark=-; fi
 	e_rate=$(awk -v w="$f_writes" -v t="$f_uptime" 'BEGIN { printf "%.1f %d", (t > 0 ? w / t : 0), t }')
 	if [ "$e_boot" = "$h_boot" ] && [ "$e_pid" = "$i_pid" ] && [ "$e_start" = "$i_start" ] && [ "$h_uptime" -ge "${e_at:-0}" ]; then
 		# Our own account has connected twice in this check: once to log in, once for the facts.
@@ -1281,7 +1323,7 @@ weigh_evidence() {
 	fi
 	add i writes_per_second "${e_rate% *}"
 	add i writes_over_seconds "${e_rate#* }"
-	printf '%s %s %s %s %s %s %s %s\n' "$h_boot" "$i_pid" "$i_start" "$e_new" "$f_others" "$f_own" "$f_writes" "$h_uptime" \
+	printf '%s %s %s %s %s %s %s %s\n' "$e_mark" "$i_pid" "$i_start" "$e_new" "$f_others" "$f_own" "$f_writes" "$h_uptime" \
 		>"$e_file.$h_pid" 2>/dev/null && mv -f "$e_file.$h_pid" "$e_file" 2>/dev/null
 	rm -f "$e_file.$h_pid" 2>/dev/null
 	if [ "$q_mode" = check ]; then
@@ -1308,8 +1350,12 @@ judge_datadirs() {
 		fi
 	done
 	for d_dir in /var/lib/mysql /var/lib/mysql[-_0-9]* /var/lib/mariadb /usr/local/mysql/data /var/lib/pgsql/data; do
-		[ -d "$d_dir" ] || continue
 		IFS=$s_ifs
+		if { [ -L "$d_dir" ] && [ ! -e "$d_dir" ]; } || { [ -d "$d_dir" ] && [ -z "$(ls -A "$d_dir" 2>/dev/null)" ]; }; then
+			unclear datadir-missing "the data directory $(clean "$d_dir") is empty, or a link to nowhere: is its volume mounted?" "mount it, or remove $(clean "$d_dir")"
+			continue
+		fi
+		[ -d "$d_dir" ] || continue
 		if ! running_datadir "$d_dir" && looks_like_data "$d_dir"; then stopped_datadir "$d_dir" mysql; fi
 	done
 	IFS=$nl
@@ -1337,6 +1383,14 @@ configured_datadirs() {
 		if [ -e "$c_file" ]; then set -- "$@" "$c_file"; fi
 	done
 	[ $# -gt 0 ] || return 0
+	for c_file in "$@"; do [ -r "$c_file" ] || return 1; done
+	c_more=$(awk '/^[ \t]*!include(dir)?[ \t]/ { sub(/\r$/, ""); d = ($1 == "!includedir"); sub(/^[ \t]*!include(dir)?[ \t]+/, ""); sub(/[ \t]+$/, ""); print (d ? "d" : "f") $0 }' "$@") || return 1
+	for c_line in $c_more; do
+		case $c_line in
+		d*) for c_file in "${c_line#d}"/*.cnf; do if [ -e "$c_file" ]; then set -- "$@" "$c_file"; fi; done ;;
+		*) [ -r "${c_line#f}" ] || return 1; set -- "$@" "${c_line#f}" ;;
+		esac
+	done
 	for c_file in "$@"; do [ -r "$c_file" ] || return 1; done
 	awk '
 		{ sub(/\r$/, "") }
@@ -1396,7 +1450,6 @@ search_host() {
 	look_at_mounts
 	look_at_devices
 	look_at_runtimes
-	look_at_exports
 	search_files
 	# What was searched through a process that has ended meanwhile may not have been searched.
 	for m_item in $m_entered; do
@@ -1419,7 +1472,7 @@ function hex2(s,   i, c, out) {
 }
 function under(a, b) { return a == b || a == "/" || substr(b, 1, length(a) + 1) == a "/" }
 BEGIN {
-	n = split("proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs pstore bpf mqueue hugetlbfs configfs fusectl binfmt_misc rpc_pipefs autofs efivarfs selinuxfs devtmpfs ramfs nsfs fuse.lxcfs fuse.gvfsd-fuse fuse.portal squashfs iso9660", w, " ")
+	n = split("proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs pstore bpf mqueue hugetlbfs configfs fusectl binfmt_misc rpc_pipefs autofs efivarfs selinuxfs devtmpfs nsfs fuse.lxcfs fuse.gvfsd-fuse fuse.portal squashfs iso9660", w, " ")
 	for (i = 1; i <= n; i++) pseudo[w[i]] = 1
 }
 {
@@ -1450,8 +1503,10 @@ END {
 		above = 0
 		for (m = 1; m <= NR; m++) if (up[m] == id[n] && m != n) above = 1
 		if (!again && above) print "above " hex2(mp[n])
-		devs[dev[n]] = 1
+		if (root[n] == "/") whole[dev[n]] = 1
+		else if (type[n] != "btrfs") part[dev[n]] = n
 	}
+	for (d in part) if (!(d in whole)) print "part " hex2(mp[part[d]]) " " d
 	for (n in cover) {
 		again = 0
 		for (m in real) if (dev[m] == dev[n] && under(root[m], root[n])) again = 1
@@ -1470,6 +1525,11 @@ look_at_mounts() {
 		mount\ *) m_ours="$m_ours$nl${m_line#mount }" ;;
 		above\ *) m_above="$m_above$nl${m_line#above }" ;;
 		covered\ *) unclear covered-mount "the file system at ${m_line#covered } lies under another mount" "unmount what covers it, and look again" ;;
+		part\ *)
+			m_mp=${m_line#part }
+			m_mp=$(pct "${m_mp%% *}")
+			if [ -d "$m_mp" ]; then unclear partial-mount "of the file system at $(clean "$m_mp") only a part is mounted" "mount all of it, and look again"; fi
+			;;
 		zfs) m_zfs=1 ;;
 		nsfs) unclear mount-namespace "a mount namespace is kept without a process: it was not searched" "see findmnt -t nsfs" ;;
 		*) blind mounts-unread "/proc/self/mountinfo cannot be read" "mount /proc" ;;
@@ -1548,9 +1608,6 @@ look_at_devices() {
 		v_n=$((v_n + 1))
 		read -r v_size <"$v_sys/size" || v_size=1
 		[ "$v_size" != 0 ] || continue
-		case $v_name in
-		drbd*) unclear drbd "the DRBD device $v_name is here" "see what it carries: drbdadm status" ;;
-		esac
 		read -r v_dev <"$v_sys/dev" || v_dev=''
 		device_in_use && continue
 		v_path=/dev/$(printf '%s' "$v_name" | tr '!' '/')
@@ -1619,11 +1676,16 @@ look_at_runtimes() {
 }
 
 look_at_exports() {
+	for x_dev in /sys/block/drbd*; do
+		[ -e "$x_dev/size" ] || continue
+		read -r x_size <"$x_dev/size" || x_size=1
+		[ "$x_size" = 0 ] || shared drbd "the DRBD device ${x_dev##*/} is here" "see what it carries: drbdadm status"
+	done
 	if [ -s /etc/exports ] && grep -q '^[[:space:]]*[^#[:space:]]' /etc/exports 2>/dev/null; then
-		unclear exports "/etc/exports shares directories with other hosts" "see exportfs -v; stop sharing first"
+		shared exports "/etc/exports shares directories with other hosts" "see exportfs -v; stop sharing first"
 	fi
 	for x_dir in /sys/kernel/config/target/iscsi/*; do
-		if [ -d "$x_dir" ]; then unclear exports "an iSCSI target exports devices from here" "see targetcli ls; stop sharing first"; break; fi
+		if [ -d "$x_dir" ]; then shared exports "an iSCSI target exports devices from here" "see targetcli ls; stop sharing first"; break; fi
 	done
 }
 
@@ -1666,7 +1728,7 @@ search_files() {
 			done
 			shift
 			exec find $roots "$@" "$decoy/." -xdev \( -name ibdata1 -o -name mysql.ibd -o -name aria_log_control -o -name ib_logfile0 \
-				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" \) -print
+				-o -name "#innodb_redo" -o -name auto.cnf -o -name xtrabackup_checkpoints -o -name "*.ibd" -o -name "*.MYD" -o -name "ibdata1.*" -o -name "*.xbstream" \) -print
 			' sh "${f_cover:-/nonexistent}" "${h_decoy_dir:-/nonexistent}" "$@" 2>&1; echo "status $?"; } | awk -v own="/${h_decoy_dir##*/}/ibdata1" '
 		/^status [0-9]+$/ { status = $2; next }
 		/^root \// { r = $2; sub(/^root [^ ]+ /, ""); at[r] = ($0 == "/") ? "" : $0; next }
@@ -1676,7 +1738,7 @@ search_files() {
 			last = $0
 			if ($0 ~ /\/decoy\.[0-9]+\/(\.\/)?ibdata1$/) { if (index($0, own)) decoy = 1; next }
 			dir = $0; name = dir; sub(/.*\//, "", name); sub(/\/[^\/]*$/, "", dir)
-			if (name ~ /\.ibd$/ && name != "mysql.ibd") sub(/\/[^\/]*$/, "", dir)
+			if (name ~ /\.(ibd|MYD)$/ && name != "mysql.ibd") sub(/\/[^\/]*$/, "", dir)
 			for (r in at) if (index(dir "/", r "/") == 1) { dir = at[r] substr(dir, length(r) + 1); break }
 			if (!(dir in seen) && count++ < 20) { seen[dir] = 1; print "dir " dir }
 		}
@@ -1829,9 +1891,12 @@ lock_seen() {
 		k_id=- k_owner=- k_class=- k_boot=- k_since=-
 		read -r k_id k_owner k_class k_boot k_since _ 2>/dev/null <"$k_dir/lock" || :
 		if [ "$k_class" = disruptive ] && [ "$k_boot" != "$h_boot" ] && [ "$h_boot" != - ]; then
-			rm -f "$k_dir/lock"
-			add fact lock_closed "$k_id"
-			continue
+			# Whoever makes this mark, which stays, is the only one who may remove the lock of that id.
+			if (set -C; : >"$k_dir/closed.$k_id") 2>/dev/null; then
+				rm -f "$k_dir/lock"
+				add fact lock_closed "$k_id"
+				continue
+			fi
 		fi
 		h_held=$k_id
 		reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
@@ -1878,6 +1943,7 @@ take_lock() {
 # make_spool makes the files that the command's output goes to; they belong to the session's user.
 make_spool() {
 	{ [ -d "$h_dir/spool" ] || mkdir -m 711 "$h_dir/spool"; } && mkdir -m 711 "$h_spool" || return 1
+	chmod 711 "$h_dir" "$h_dir/spool" || return 1
 	: >"$h_spool/out" && : >"$h_spool/err" && mkfifo -m 600 "$h_spool/1" "$h_spool/2" || return 1
 	printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_spool/meta" || return 1
 	[ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID" "$h_spool/out" "$h_spool/err" "$h_spool/1" "$h_spool/2"
@@ -1897,11 +1963,20 @@ look_again() {
 		!(key in was) { odd = 1 }
 		{ n-- }
 		END { print (odd || n != 0 || ends != 2) ? "other" : "same" }')" != same ]; then
-		[ -z "$h_lock" ] || rm -f "$h_lock"
+		drop_lock
+		[ -z "$h_lock" ] || rm -rf "$h_spool"
 		h_lock=''
 		replace_verdict refuse
 		reason changed-meanwhile "servers started or ended while the host was being looked at" "run it again"
 	fi
+}
+
+# drop_lock removes the lock if it is still ours: it may have been broken, and taken by somebody else.
+drop_lock() {
+	[ -n "$h_lock" ] || return 0
+	k_id=''
+	read -r k_id _ 2>/dev/null <"$h_lock" || :
+	[ "$k_id" != "$h_id" ] || rm -f "$h_lock"
 }
 
 # follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
@@ -1921,7 +1996,7 @@ follow_command() {
 			[ -z "$h_lock" ] || {
 				printf '%s %s\n' "$f_value" "$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
 				rm -f "$h_spool/1" "$h_spool/2"
-				rm -f "$h_lock"
+				drop_lock
 			}
 			log_end "$f_value"
 			exec >&- 2>&-
@@ -1932,7 +2007,7 @@ follow_command() {
 		esac
 	done
 	if [ "$f_run" = 0 ] && [ -n "$h_lock" ]; then
-		rm -f "$h_lock"
+		drop_lock
 		rm -rf "$h_spool"
 	fi
 	exit 0
@@ -1952,6 +2027,7 @@ log_end() {
 
 # sweep_spool keeps the outputs of the last 20 commands.
 sweep_spool() {
+	find "$h_dir" -name 'closed.*' -mtime +7 -exec rm -f {} + 2>/dev/null
 	# shellcheck disable=SC2012 # the names are our own: hexadecimal
 	ls -1t "$h_dir/spool" 2>/dev/null | awk 'NR > 20' | while read -r w_id; do
 		case $w_id in *[!0-9a-f]* | '') ;; *) rm -rf "${h_dir:?}/spool/$w_id" ;; esac
