@@ -607,8 +607,6 @@ raw_scan() {
 	ls -ln /proc/[0-9]*/exe /proc/[0-9]*/ns/net /proc/[0-9]*/ns/mnt
 	printf '%s fds\n' "$h_mark"
 	ls -ln /proc/[0-9]*/fd /proc/self/fd
-	printf '%s locks\n' "$h_mark"
-	cat /proc/locks
 	printf '%s end\n' "$h_mark"
 }
 
@@ -666,6 +664,20 @@ function listeners(p, ns,   f, line, x, n, a) {
 	close(f)
 	return 1
 }
+# locks reads /proc/locks, after the descriptors.
+function locks(   line, s, n, x, y, got) {
+	while ((got = (getline line < "/proc/locks")) > 0) {
+		s = line; sub(/^[0-9]+: (-> )?/, "", s); split(s, x, " ")
+		if (x[3] != "WRITE" && x[3] != "READ") { if (line != "") print "garbled locks " enc(substr(line, 1, 60)); continue }
+		nlock++
+		n = split(x[5], y, ":")
+		if (y[n] == d[2]) seenlock = 1
+		if (x[1] == "POSIX" && x[3] == "WRITE" && !(x[4] in comm)) print "lockgone " enc(x[4])
+		if (x[3] == "WRITE") locked = locked "," y[n]
+	}
+	close("/proc/locks")
+	if (got < 0) print "garbled locks unread"
+}
 BEGIN {
 	n = split("mysqld mysqld-debug mariadbd mysqld-exp mysqld.bin", w, " "); for (i = 1; i <= n; i++) server[w[i]] = 1
 	n = split("proxysql mysqlrouter maxscale haproxy docker-proxy", w, " "); for (i = 1; i <= n; i++) kind[w[i]] = "proxy"
@@ -683,6 +695,7 @@ NR == 1 { mark = $1; next }
 $1 == mark && NF == 2 {
 	if (mark == "" || $2 in begun) { print "garbled section " enc($2); exit }
 	begun[$2] = 1; section = $2
+	if (section == "end") locks()
 	if (section == "fds") {
 		# Before the descriptors: the listening sockets of each namespace, through whichever of its processes still lives.
 		for (p in netof) { ns = netof[p]; nets[ns] = 1; if (!(ns in netok) && listeners(p, ns)) netok[ns] = 1 }
@@ -735,16 +748,6 @@ section == "fds" {
 		if (p == d[1]) seenfd = 1
 		else if (t !~ /^\/(run|var\/lib\/interlock|run\/interlock)\/decoy\.[0-9]+\/ibdata1( \(deleted\))?$/) file[p] = t
 	}
-	next
-}
-section == "locks" {
-	s = $0; sub(/^[0-9]+: (-> )?/, "", s); split(s, x, " ")
-	if (x[3] != "WRITE" && x[3] != "READ") { if ($0 != "") print "garbled locks " enc(substr($0, 1, 60)); next }
-	nlock++
-	n = split(x[5], y, ":")
-	if (y[n] == d[2]) seenlock = 1
-	if (x[1] == "POSIX" && x[3] == "WRITE" && !(x[4] in comm)) print "lockgone " enc(x[4])
-	if (x[3] == "WRITE") locked = locked "," y[n]
 	next
 }
 function role(p,   b, k) {
@@ -1461,7 +1464,8 @@ search_host() {
 
 # mounts_awk reads the mountinfo of our namespace (ours=1) or another one, and prints
 #   count N · mount MP ROOT DEV · covered MP · zfs · nsfs   for file systems that can hold data, each stretch once;
-#   above MP                                                for those of them that others are mounted on.
+#   above MP                                                for those of them that others are mounted on;
+#   absent MP                                               what /etc/fstab, where it is read behind, has and is not mounted.
 # shellcheck disable=SC2016 # awk's
 mounts_awk='
 function hex2(s,   i, c, out) {
@@ -1475,20 +1479,30 @@ BEGIN {
 	n = split("proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs pstore bpf mqueue hugetlbfs configfs fusectl binfmt_misc rpc_pipefs autofs efivarfs selinuxfs devtmpfs nsfs fuse.lxcfs fuse.gvfsd-fuse fuse.portal squashfs iso9660", w, " ")
 	for (i = 1; i <= n; i++) pseudo[w[i]] = 1
 }
+FILENAME == "/etc/fstab" {
+	if ($0 ~ /^[ \t]*(#|$)/ || $2 == "none" || $2 == "swap") next
+	if ($3 ~ /^(swap|proc|sysfs|devpts|tmpfs|debugfs|cgroup|cgroup2|iso9660|udf|udf,iso9660|usbfs|efivarfs|securityfs|mqueue|hugetlbfs)$/) next
+	want = $2; if (want != "/") sub(/\/+$/, "", want)
+	wanted[want] = 1
+	next
+}
 {
 	for (i = 7; i <= NF && $i != "-"; i++);
 	if (i > NF - 2) { print "odd"; exit }
-	id[NR] = $1; up[NR] = $2; dev[NR] = $3; root[NR] = $4; mp[NR] = $5; type[NR] = $(i + 1)
+	NM++
+	id[NM] = $1; up[NM] = $2; dev[NM] = $3; root[NM] = $4; mp[NM] = $5; type[NM] = $(i + 1)
+	if (type[NM] != "autofs") there[$5] = 1
 }
 END {
-	print "count " NR
-	for (n = 1; n <= NR; n++) {
+	print "count " NM + 0
+	for (want in wanted) if (!(want in there)) { gsub(/[^A-Za-z0-9_.\/-]/, "_", want); print "absent " want }
+	for (n = 1; n <= NM; n++) {
 		if (type[n] == "zfs") print "zfs"
 		if (type[n] == "nsfs" && root[n] ~ /^mnt:/) print "nsfs"
 		if (type[n] in pseudo) continue
 		if (type[n] == "overlay" && mp[n] != "/" && mp[n] ~ /^\/(var\/lib\/(docker|containers|containerd|kubelet|rancher|lxc|lxd|incus)|run\/(containerd|docker|containers))\//) { layers = 1; continue }
 		hidden = 0
-		for (m = 1; m <= NR; m++) {
+		for (m = 1; m <= NM; m++) {
 			if (m == n) continue
 			if (up[m] == up[n] && id[m] != id[n] && mp[m] != mp[n] && under(mp[m], mp[n])) hidden = 1
 			if (up[m] == id[n] && mp[m] == mp[n] && mp[n] != "/") hidden = 1
@@ -1501,7 +1515,7 @@ END {
 		for (m in real) if (m != n && dev[m] == dev[n] && under(root[m], root[n]) && (root[m] != root[n] || m + 0 < n + 0)) again = 1
 		if (!again) print "mount " hex2(mp[n]) " " hex2(root[n]) " " dev[n]
 		above = 0
-		for (m = 1; m <= NR; m++) if (up[m] == id[n] && m != n) above = 1
+		for (m = 1; m <= NM; m++) if (up[m] == id[n] && m != n) above = 1
 		if (!again && above) print "above " hex2(mp[n])
 		if (root[n] == "/") whole[dev[n]] = 1
 		else if (type[n] != "btrfs") part[dev[n]] = n
@@ -1515,7 +1529,13 @@ END {
 }'
 
 look_at_mounts() {
-	m_all=$(awk "$mounts_awk" /proc/self/mountinfo) || m_all=odd
+	set -- /proc/self/mountinfo
+	if [ -r /etc/fstab ]; then
+		set -- "$@" /etc/fstab
+	elif [ -e /etc/fstab ]; then
+		blind fstab-unread "/etc/fstab cannot be read" "run as root"
+	fi
+	m_all=$(awk "$mounts_awk" "$@") || m_all=odd
 	m_ours='' m_above='' m_other='' m_entered='' m_zfs=0 m_n=0
 	s_ifs=$IFS
 	IFS=$nl
@@ -1530,6 +1550,7 @@ look_at_mounts() {
 			m_mp=$(pct "${m_mp%% *}")
 			if [ -d "$m_mp" ]; then unclear partial-mount "of the file system at $(clean "$m_mp") only a part is mounted" "mount all of it, and look again"; fi
 			;;
+		absent\ *) unclear not-mounted "fstab names ${m_line#absent }, which is not mounted" "mount ${m_line#absent }, or take it out of /etc/fstab" ;;
 		zfs) m_zfs=1 ;;
 		nsfs) unclear mount-namespace "a mount namespace is kept without a process: it was not searched" "see findmnt -t nsfs" ;;
 		*) blind mounts-unread "/proc/self/mountinfo cannot be read" "mount /proc" ;;
@@ -1538,17 +1559,6 @@ look_at_mounts() {
 	IFS=$s_ifs
 	add looked mounts "$m_n"
 	[ "$m_n" -gt 0 ] || blind nothing-seen "no mounts at all could be seen" "see docs/checks.md: nothing-seen"
-	if [ -e /etc/fstab ]; then
-		m_missing=$(awk '
-			FNR == NR { for (i = 7; i <= NF && $i != "-"; i++); if ($(i + 1) != "autofs") at[$5] = 1; next }
-			/^[ \t]*(#|$)/ { next }
-			$3 ~ /^(swap|proc|sysfs|devpts|tmpfs|debugfs|cgroup|cgroup2|iso9660|udf|udf,iso9660|usbfs|efivarfs|securityfs|mqueue|hugetlbfs)$/ || $2 == "none" || $2 == "swap" { next }
-			{ mp = $2; if (mp != "/") sub(/\/+$/, "", mp); if (!(mp in at)) { gsub(/[^A-Za-z0-9_.\/-]/, "_", mp); print mp } }' \
-			/proc/self/mountinfo /etc/fstab) || blind fstab-unread "/etc/fstab cannot be read" "run as root"
-		for m_mp in $m_missing; do
-			unclear not-mounted "fstab names $m_mp, which is not mounted" "mount $m_mp, or take it out of /etc/fstab"
-		done
-	fi
 	# Mount namespaces of others: file systems that ours does not have, reached through a process in there.
 	for m_item in $h_mnt; do
 		m_pid=${m_item%%=*}
