@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"interlock/checks"
@@ -60,8 +61,13 @@ func (l *Logs) Run(ctx context.Context) error {
 		return err
 	}
 	table := report.Table{Columns: []report.Column{{Title: "id"}, {Title: "owner"}, {Title: "class"}, {Title: "since"}, {Title: "exit"}, {Title: "command"}}}
+	entries := make([]heldLock, 0, strings.Count(list.String(), "\n"))
 	for line := range strings.Lines(list.String()) {
-		e := parseLock(line)
+		entries = append(entries, parseLock(line))
+	}
+	// The newest first; the host's times are RFC 3339 in UTC, which sort as text.
+	slices.SortStableFunc(entries, func(a, b heldLock) int { return strings.Compare(b.since, a.since) })
+	for _, e := range entries {
 		table.Rows = append(table.Rows, report.Row{{Text: e.id}, {Text: e.owner}, {Text: e.class}, {Text: e.since}, {Text: e.last}, {Text: e.command}})
 	}
 	return table.Write(l.s.Out, style(l.s.Out))
