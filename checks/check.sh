@@ -775,8 +775,7 @@ END {
 		if (k == "" && (p in file)) k = "holder"
 		if (k == "backup" || k == "packages" || k == "vm" || k == "runtime" || k == "critical" || k == "supervisor") print "other " k " " enc(name[p] == "" ? comm[p] : name[p]) " " p
 		if (k == "server" || k == "holder") print "server " p " " start[p] " " state[p] " " enc(name[p] == "" ? comm[p] : name[p]) " " k " " enc(file[p]) " " nsock[p] + 0 " " nlis[p] + 0
-		if (name[p] == "haproxy" || comm[p] == "haproxy") print "other haproxy " enc(name[p] == "" ? comm[p] : name[p]) " " p
-		if (k == "proxy") { proxies[p] = 1; if ((name[p] " " comm[p] " " ((p in exe) ? base(exe[p]) : "")) ~ /(^| )(proxysql|mysqlrouter|maxscale)( |$)/) print "other proxy " enc(name[p]) " " p }
+		if (k == "proxy") { proxies[p] = 1; if ((name[p] " " comm[p] " " ((p in exe) ? base(exe[p]) : "")) ~ /(^| )(proxysql|mysqlrouter|maxscale|haproxy)( |$)/) print "other proxy " enc(name[p]) " " p }
 		roles[p] = k
 	}
 	for (i in lport) {
@@ -894,15 +893,6 @@ judge_other() {
 		*"${nl}server "* | "server "*) ;; # the server that it watches over speaks for itself
 		*) blind server-supervised "$2 (process $3) restarts a server that was not found" "stop it by its unit, or wait until its server runs" ;;
 		esac
-		;;
-	haproxy)
-		# What it passes on stands in its configuration; one that is elsewhere may pass on anything.
-		for o_file in /etc/haproxy/*.cfg; do
-			if ! [ -r "$o_file" ] || grep -q -i -E 'mysql|maria|:330[0-9]' "$o_file"; then
-				judge_other proxy "$2" "$3"
-				break
-			fi
-		done
 		;;
 	proxy)
 		worse proxy
@@ -1387,14 +1377,30 @@ configured_datadirs() {
 	done
 	[ $# -gt 0 ] || return 0
 	for c_file in "$@"; do [ -r "$c_file" ] || return 1; done
-	c_more=$(awk '/^[ \t]*!include(dir)?[ \t]/ { sub(/\r$/, ""); d = ($1 == "!includedir"); sub(/^[ \t]*!include(dir)?[ \t]+/, ""); sub(/[ \t]+$/, ""); print (d ? "d" : "f") $0 }' "$@") || return 1
-	for c_line in $c_more; do
-		case $c_line in
-		d*) for c_file in "${c_line#d}"/*.cnf; do if [ -e "$c_file" ]; then set -- "$@" "$c_file"; fi; done ;;
-		*) [ -r "${c_line#f}" ] || return 1; set -- "$@" "${c_line#f}" ;;
-		esac
+	# Files include files, and so on; a chain of more than ten is somebody's mistake.
+	for c_round in 1 2 3 4 5 6 7 8 9 10 end; do
+		[ "$c_round" != end ] || return 1
+		c_more=$(awk '/^[ \t]*!include(dir)?[ \t]/ { sub(/\r$/, ""); d = ($1 == "!includedir"); sub(/^[ \t]*!include(dir)?[ \t]+/, ""); sub(/[ \t]+$/, ""); print (d ? "d" : "f") $0 }' "$@") || return 1
+		c_known=$nl c_new=0
+		for c_file in "$@"; do c_known=$c_known$c_file$nl; done
+		c_ifs=$IFS
+		IFS=$nl
+		for c_line in $c_more; do
+			case $c_line in
+			d*) c_line="${c_line#d}/*.cnf" ;;
+			*) c_line=${c_line#f}; [ -r "$c_line" ] || return 1 ;;
+			esac
+			for c_file in $c_line; do
+				case $c_known in *"$nl$c_file$nl"*) continue ;; esac
+				[ -e "$c_file" ] || continue
+				[ -r "$c_file" ] || return 1
+				set -- "$@" "$c_file"
+				c_known=$c_known$c_file$nl c_new=1
+			done
+		done
+		IFS=$c_ifs
+		[ "$c_new" = 1 ] || break
 	done
-	for c_file in "$@"; do [ -r "$c_file" ] || return 1; done
 	awk '
 		{ sub(/\r$/, "") }
 		/^[ \t]*(loose[-_])?datadir[ \t]*=/ { sub(/^[^=]*=[ \t]*/, ""); sub(/[ \t]*(#.*)?$/, ""); gsub(/^["\047]|["\047]$/, ""); if ($0 != "" && !seen[$0]++) print }' "$@"

@@ -162,6 +162,8 @@ func TestTracesOfData(t *testing.T) {
 		"dangling-link":    {"ln -s /gone/mysql /var/lib/mysql", Unknown, "datadir-missing"},
 		"empty-default":    {"mkdir -p /var/lib/mysql", Unknown, "datadir-missing"},
 		"included-gone":    {"mkdir -p /opt/conf; echo '!includedir /opt/conf/' >/etc/my.cnf; printf '[mysqld]\\ndatadir=/gone\\n' >/opt/conf/x.cnf", Unknown, "datadir-missing"},
+		"nested-gone":      {"mkdir -p /opt/conf; echo '!include /opt/conf/a' >/etc/my.cnf; echo '!include /opt/conf/b' >/opt/conf/a; printf '[mysqld]\\ndatadir=/gone\\n' >/opt/conf/b", Unknown, "datadir-missing"},
+		"include-ring":     {"mkdir -p /opt/conf; echo '!include /opt/conf/a' >/etc/my.cnf; echo '!include /etc/my.cnf' >/opt/conf/a", Clear, ""},
 		"myisam-alone":     {"mkdir -p /srv/x/shop; : >/srv/x/shop/orders.MYD; : >/srv/x/shop/lines.MYD", Stopped, "data-directory"},
 		"ramfs":            {"mkdir /fast; mount -t ramfs none /fast; : >/fast/ibdata1", Stopped, "data-directory"},
 		"stopped":          {stopped, Stopped, "data-directory"},
@@ -172,7 +174,7 @@ func TestTracesOfData(t *testing.T) {
 			t.Parallel()
 			h := addHost(t, rig, "h-"+name)
 			execOn(t, h, c.prepare)
-			expect(t, h, checkOf(), c.want, c.code)
+			expect(t, h, checkOf(), c.want, strings.Fields(c.code)...)
 		})
 	}
 }
@@ -189,6 +191,8 @@ func TestHaproxyConfiguration(t *testing.T) {
 		"mysql": {"listen db\n\tbind *:5000\n\toption mysql-check user haproxy\n\tserver db1 192.0.2.1\n", Proxy},
 		"port":  {"listen db\n\tbind *:5000\n\tmode tcp\n\tserver db1 192.0.2.1:3306\n", Proxy},
 		"none":  {"", Proxy},
+		// What haproxy passes on may stand in any file, under any port: it is a proxy whatever its usual file says.
+		"http": {"listen web\n\tbind *:5000\n\tmode http\n\tserver web1 192.0.2.1:8080\n", Proxy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
