@@ -25,7 +25,7 @@ demo: prepare
 	./internal/testrig/demo.sh
 
 test: prepare
-	$(GO) test -timeout 15m ./...
+	$(GO) test -count=1 -timeout 15m ./...
 
 check: packages $(GOLANGCI_LINT)
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "gofmt -w these:"; echo "$$bad"; exit 1; }
@@ -33,7 +33,7 @@ check: packages $(GOLANGCI_LINT)
 	if [ -f bench/go.mod ]; then cd bench && $(GO) vet ./...; fi
 	$(GOLANGCI_LINT) run
 	shellcheck $(SHELL_FILES)
-	$(GO) test -race -short -timeout 8m $(RACE_PACKAGES)
+	$(GO) test -count=1 -race -short -timeout 8m $(RACE_PACKAGES)
 
 bench: prepare
 	cd bench && $(GO) run .
