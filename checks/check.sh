@@ -28,7 +28,7 @@ die() { say "$2"; exit "$1"; }
 parse_request() {
 	q_script='' q_nonce='' q_mode=check q_class=destructive q_shell=/bin/sh q_cmd64='' q_owner=- q_host=- q_allow=''
 	q_member=0 q_boots=0 q_onunknown=0 q_defaults64='' q_critical='' q_data64='' q_clients='' q_idle=900 q_bound=15
-	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_digest=-
+	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10
 	for q_arg in "$@"; do
 		case $q_arg in
 		script=*) q_script=${q_arg#*=} ;;
@@ -37,7 +37,6 @@ parse_request() {
 		class=*) q_class=${q_arg#*=} ;;
 		shell=*) q_shell=${q_arg#*=} ;;
 		cmd64=*) q_cmd64=${q_arg#*=} ;;
-		digest=*) q_digest=${q_arg#*=} ;;
 		owner=*) q_owner=${q_arg#*=} ;;
 		host=*) q_host=${q_arg#*=} ;;
 		allow=*) q_allow=${q_arg#*=} ;;
@@ -143,8 +142,8 @@ helper_text() {
 		"$q_nonce" "$q_mode" "$q_class" "$q_shell" "$q_cmd64" "$q_owner"
 	printf " 'host=%s' 'allow=%s' 'member=%s' 'boots=%s' 'onunknown=%s' 'defaults64=%s' 'critical=%s'" \
 		"$q_host" "$q_allow" "$q_member" "$q_boots" "$q_onunknown" "$q_defaults64" "$q_critical"
-	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'digest=%s' 'helper=%s'\n" \
-		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$q_digest" "$$"
+	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'helper=%s'\n" \
+		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$$"
 	# shellcheck disable=SC2016 # expanded by the helper's shell
 	printf 'eval "$(printf %%s "${1#script=}" | base64 -d | gzip -dc)"\n'
 }
@@ -427,7 +426,7 @@ print_report() {
 # inspect gathers the facts and judges them: h_state is the worst of everything found.
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_shared=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
-	h_instances=0 h_serving=0 h_found='' h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
+	h_instances=0 h_serving=0 h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
 	who_am_i
@@ -955,7 +954,6 @@ judge_server() {
 	h_report=${h_report%@STATE@*}$i_state${h_report##*@STATE@}
 	h_report=${h_report%@PRODUCT@*}$i_product${h_report##*@PRODUCT@}
 	worse "$i_state"
-	h_found="$h_found $i_pid:$i_start"
 }
 
 # ask_server finds a socket and a login, asks, and judges the answers.
@@ -1506,7 +1504,7 @@ END {
 		if (type[n] == "zfs") print "zfs"
 		if (type[n] == "nsfs" && root[n] ~ /^mnt:/) print "nsfs"
 		if (type[n] in pseudo) continue
-		if (type[n] == "overlay" && mp[n] != "/" && mp[n] ~ /^\/(var\/lib\/(docker|containers|containerd|kubelet|rancher|lxc|lxd|incus)|run\/(containerd|docker|containers))\//) { layers = 1; continue }
+		if (type[n] == "overlay" && mp[n] != "/" && mp[n] ~ /^\/(var\/lib\/(docker|containers|containerd|kubelet|rancher|lxc|lxd|incus)|run\/(containerd|docker|containers))\//) continue
 		hidden = 0
 		for (m = 1; m <= NM; m++) {
 			if (m == n) continue

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"encoding/hex"
@@ -84,7 +83,6 @@ func (r Request) ExecLine() (string, error) {
 	}
 	add("shell", r.shell())
 	add("cmd64", base64Of(r.Command))
-	add("digest", r.digest())
 	add("allow", strings.Join(r.Allow, ","))
 	add("member", oneIf(r.Member))
 	add("boots", oneIf(r.Boots))
@@ -163,12 +161,6 @@ func (r Request) shell() string {
 		return "/bin/sh"
 	}
 	return r.Shell
-}
-
-// digest names the command in locks and logs without repeating it.
-func (r Request) digest() string {
-	sum := sha256.Sum256([]byte(r.Command))
-	return hex.EncodeToString(sum[:8])
 }
 
 // critical joins NAME:PROCESS:PORT by commas.

@@ -66,10 +66,7 @@ func open(ctx context.Context, conn *sshrun.Conn, request checks.Request, pty *s
 }
 
 func newTalk(session *sshrun.Session, request checks.Request) *talk {
-	// Stdout is read in two ways, line by line and then copied. Its own WriteTo does not go with Read, so it
-	// is hidden from io.Copy.
-	stdout := struct{ io.Reader }{session.Stdout}
-	t := &talk{session: session, out: bufio.NewReaderSize(stdout, 64<<10), stderr: &held{}, request: request}
+	t := &talk{session: session, out: bufio.NewReaderSize(session.Stdout, 64<<10), stderr: &held{}, request: request}
 	t.copying.Go(func() { _, _ = io.Copy(t.stderr, session.Stderr) })
 	return t
 }
