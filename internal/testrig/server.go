@@ -145,6 +145,9 @@ func (s *Server) launch() string {
 	return fmt.Sprintf("%sexec setsid --fork %s /bin/sh -c '%s' </dev/null >>/var/log/mysql/start.log 2>&1", prepare, unshare, script)
 }
 
+// appearsWithin is how long a started server may take to become a process of its name on a loaded machine.
+const appearsWithin = 5 * time.Second
+
 // Start starts a server that does not run, on the data directory that it has, and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
 	if _, err := s.Host.Exec(ctx, s.launch()); err != nil {
@@ -153,6 +156,9 @@ func (s *Server) Start(ctx context.Context) error {
 	// A start takes one or two seconds; the bound is for a machine whose two cores run ten of them.
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
+	// The shell that becomes the server may not have done so yet: not to be there counts as an end only once it was
+	// there, or when it has had time enough.
+	seen, grace := false, time.Now().Add(appearsWithin)
 	for {
 		err := s.knock(ctx)
 		if err == nil {
@@ -163,7 +169,9 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		if pid, findErr := s.pid(); findErr != nil {
 			return fmt.Errorf("start %s: %w", s, findErr)
-		} else if pid == 0 {
+		} else if pid != 0 {
+			seen = true
+		} else if seen || time.Now().After(grace) {
 			return fmt.Errorf("start %s: it ended: %s", s, s.lastWords(ctx))
 		}
 		select {
