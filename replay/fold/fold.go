@@ -1,0 +1,108 @@
+package fold
+
+import "interlock/replay/binlog"
+
+// Order is how the bytes of a key column sort as its index does. It decides locality alone, never identity.
+type Order uint8
+
+// The orders.
+const (
+	OrderBytes    Order = iota // as they are: strings, DECIMAL, DATE and TIME types
+	OrderSigned                // little endian integer
+	OrderUnsigned              // little endian integer
+	OrderFloat
+	OrderDouble
+)
+
+// Table is what the fold must know about a table. The caller owns it and does not change it during an epoch.
+type Table struct {
+	Name   string // schema.table, for errors
+	Layout *binlog.Table
+	// Key are the columns that identify a row, in index order: the primary key or a unique key over NOT NULL
+	// columns. nil: the table is a multiset of whole rows.
+	Key    []int
+	Orders []Order // of Key
+	// Unique are the columns of every unique index, the key's included, and of what a unique functional index
+	// or a unique prefix may depend on. An update that alters one of them goes and comes.
+	Unique binlog.Bitmap
+	// Recomputed says that the server computes columns again when a row is applied (generated columns,
+	// functional indexes): the context then counts.
+	Recomputed bool
+	// PartialUnsafe says that a row of a partial image cannot be taken out and put back: a unique functional
+	// index. Updates with partial images then need order.
+	PartialUnsafe bool
+	// AutoIncrement is the column whose maximum is kept, -1 for none; AutoOrder its order.
+	AutoIncrement int
+	AutoOrder     Order
+}
+
+// Context is the number of a session context, as the caller numbers them. It counts for Recomputed tables.
+type Context uint32
+
+// Kind is what a net change does.
+type Kind uint8
+
+// The kinds.
+const (
+	Insert Kind = iota + 1
+	Update
+	Delete
+)
+
+// Change is a net change. Slices belong to the epoch and are valid until its Release.
+type Change struct {
+	Kind    Kind
+	Context Context
+	Before  []byte // image; Update, Delete
+	After   []byte // image; Insert, Update
+	// Columns present in the images. Full images share the same bitmap.
+	BeforeCols, AfterCols binlog.Bitmap
+	Count                 int // of a multiset: so many times; else 1
+}
+
+// Outcome is the net effect of an epoch on one table, each list sorted by key.
+type Outcome struct {
+	Table *Table
+	// Goes are deletes and the old rows of updates that alter a unique column; Before alone is set.
+	Goes []Change
+	// Comes are inserts, the new rows of those updates, and updates in place.
+	Comes []Change
+	// AutoIncrement is the largest value seen in any after-image, 0 for none.
+	AutoIncrement uint64
+	// Changes are how many changes were folded into this; Folded how many left no trace.
+	Changes, Folded int64
+}
+
+// ChainError is a change that does not fit what the epoch knows about its row: an insert of what is there, a
+// delete or an update of what is not, a before-image other than the last after-image.
+type ChainError struct {
+	Table string
+	What  string // the change, and what was expected
+	Key   []byte
+}
+
+func (e *ChainError) Error() string { return e.What }
+
+// NeedsOrder is returned by Add when the rows of an event cannot be folded exactly. Nothing of the event has
+// been added: the caller ends the epoch before the statement and applies the table in its original order.
+type NeedsOrder struct{ Table, Why string }
+
+func (e *NeedsOrder) Error() string { return e.Why }
+
+// Epoch folds a stretch of log. It belongs to one goroutine.
+type Epoch struct{}
+
+// New returns an empty epoch.
+func New() *Epoch { return &Epoch{} }
+
+// Add folds the rows of one event. All of them are added, or none and an error is returned.
+func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error { return nil }
+
+// Bytes is the memory that the epoch holds, everything included, to within a tenth.
+func (e *Epoch) Bytes() int64 { return 0 }
+
+// Outcomes ends the epoch: the net effect by table, in order of the tables' first appearance.
+func (e *Epoch) Outcomes() ([]Outcome, error) { return nil, nil }
+
+// Release gives the epoch's memory back for the next one; everything it handed out is invalid then.
+func (e *Epoch) Release() {}
