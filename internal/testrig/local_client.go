@@ -83,11 +83,11 @@ func (l *Local) Tools() Tools { return l.tools }
 // Pipe replays files the standard way: mysqlbinlog OPTIONS FILES | mysql. The error holds what both said.
 func (l *Local) Pipe(ctx context.Context, options []string, files ...string) error {
 	argv := l.tools.command("mysqlbinlog", append(append([]string{"--no-defaults"}, options...), files...)...)
-	print := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	printer := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	read := l.Client(ctx, "--binary-mode")
 	var printErr, readErr bytes.Buffer
-	print.Stderr, read.Stderr = &printErr, &readErr
-	pipe, err := print.StdoutPipe()
+	printer.Stderr, read.Stderr = &printErr, &readErr
+	pipe, err := printer.StdoutPipe()
 	if err != nil {
 		return err
 	}
@@ -95,14 +95,14 @@ func (l *Local) Pipe(ctx context.Context, options []string, files ...string) err
 	if err := read.Start(); err != nil {
 		return fmt.Errorf("replay into %s: %w", l, err)
 	}
-	if err := print.Start(); err != nil {
+	if err := printer.Start(); err != nil {
 		pipe.Close()
 		return errors.Join(fmt.Errorf("replay into %s: %w", l, err), read.Wait())
 	}
 	// The client first: when it stops half-way, mysqlbinlog dies of SIGPIPE once our end is closed too.
 	readFailed := read.Wait()
 	pipe.Close()
-	printFailed := print.Wait()
+	printFailed := printer.Wait()
 	switch {
 	case readFailed != nil:
 		return fmt.Errorf("replay into %s: mysql: %w: %s", l, readFailed, tail(readErr.Bytes()))
