@@ -1,0 +1,163 @@
+package proof
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+)
+
+var (
+	flagSeeds   = flag.Int("proof.seeds", 0, "how many workloads for each kind of server; 0: as many as fit a normal test")
+	flagSeed    = flag.Uint64("proof.seed", 0, "run this workload alone")
+	flagFirst   = flag.Uint64("proof.first", 1, "the first workload")
+	flagProduct = flag.String("proof.product", "", "run on this kind of server alone: mysql, mysql-native-fk, mariadb")
+)
+
+// normalSeeds fit into a normal test: about a second each.
+const normalSeeds = 6
+
+// seeds are the workloads to run.
+func seeds(normal int) []uint64 {
+	if *flagSeed != 0 {
+		return []uint64{*flagSeed}
+	}
+	count := *flagSeeds
+	if count == 0 {
+		count = normal
+	}
+	var all []uint64
+	for i := range count {
+		all = append(all, *flagFirst+uint64(i))
+	}
+	return all
+}
+
+// eachSetup runs a test on every kind of server that the flags leave.
+func eachSetup(t *testing.T, run func(t *testing.T, tr *trio)) {
+	for _, s := range setups {
+		if *flagProduct != "" && *flagProduct != s.name {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) { run(t, newTrio(t, s)) })
+	}
+}
+
+// prepare runs the workload of a seed on the source and brings both targets to where its log begins.
+func (t *trio) prepare(ctx context.Context, seed uint64) (*gen, []string, error) {
+	r := rand.New(rand.NewPCG(seed, uint64(len(t.setup.name))))
+	gtids := chance(r, 70)
+	if err := t.each(func(l *testrig.Local) error { return empty(ctx, l, gtids) }); err != nil {
+		return nil, nil, err
+	}
+	g := &gen{r: r, product: t.setup.product, mix: randomMix(r, t.setup.product)}
+	if g.product == testrig.MySQL && gtids {
+		g.mix.otherEngines = 0 // a transaction of two engines is refused there
+	}
+	defer g.close()
+	for _, statement := range sourceGlobals(g) {
+		if _, err := t.source.Query(ctx, statement); err != nil {
+			return g, nil, err
+		}
+	}
+	if err := g.connect(ctx, t.source, 3); err != nil {
+		return g, nil, err
+	}
+	if err := g.begin(); err != nil {
+		return g, nil, err
+	}
+	for _, l := range []*testrig.Local{t.pipe, t.ours} {
+		if err := load(ctx, l, g.initial); err != nil {
+			return g, nil, err
+		}
+	}
+	if err := t.sameStart(ctx); err != nil {
+		return g, nil, err
+	}
+	if err := g.workload(ctx); err != nil {
+		return g, nil, err
+	}
+	g.close()
+	if err := alone(ctx, t.source); err != nil {
+		return g, nil, err
+	}
+	files, err := t.source.BinlogFiles()
+	return g, files, err
+}
+
+// sameStart makes sure that the targets are where the source's log begins, counters included.
+func (t *trio) sameStart(ctx context.Context) error {
+	want, err := readState(ctx, t.source, false)
+	if err != nil {
+		return err
+	}
+	for _, l := range []*testrig.Local{t.pipe, t.ours} {
+		got, err := readState(ctx, l, false)
+		if err != nil {
+			return err
+		}
+		if diff := compare(want, got, true); len(diff) > 0 {
+			return fmt.Errorf("load %s: it does not begin as the source does:\n%s", l, strings.Join(diff, "\n"))
+		}
+	}
+	return nil
+}
+
+// sourceGlobals are what a seed sets on the source for all sessions.
+func sourceGlobals(g *gen) []string {
+	if g.product == testrig.MySQL {
+		return []string{"SET GLOBAL binlog_row_metadata = " + pick(g.r, "MINIMAL", "FULL"),
+			"SET GLOBAL binlog_checksum = " + pick(g.r, "CRC32", "CRC32", "NONE"),
+			"SET GLOBAL binlog_rows_query_log_events = " + pick(g.r, "OFF", "ON")}
+	}
+	return []string{"SET GLOBAL binlog_row_metadata = " + pick(g.r, "NO_LOG", "MINIMAL", "FULL"),
+		"SET GLOBAL binlog_checksum = " + pick(g.r, "CRC32", "CRC32", "NONE"),
+		"SET GLOBAL log_bin_compress = " + pick(g.r, "OFF", "OFF", "ON"),
+		"SET GLOBAL binlog_alter_two_phase = " + pick(g.r, "OFF", "ON")}
+}
+
+// report says how to run a seed again, and keeps what it ran.
+func (t *trio) report(tb testing.TB, seed uint64, g *gen, diff []string) {
+	tb.Helper()
+	kept := filepath.Join(os.TempDir(), fmt.Sprintf("interlock-proof-%s-%d.sql", t.setup.name, seed))
+	text := strings.Join(g.initial, ";\n") + ";\n-- the log begins\n" + strings.Join(g.history, "\n") + "\n"
+	if err := os.WriteFile(kept, []byte(text), 0o600); err != nil {
+		tb.Error(err)
+	}
+	tb.Errorf("seed %d on %s differs:\n%s\nwhat ran is in %s; again: go test ./replay/proof -run '^%s$' -proof.product %s -proof.seed %d",
+		seed, t.setup.name, strings.Join(diff, "\n"), kept, strings.SplitN(tb.Name(), "/", 2)[0], t.setup.name, seed)
+}
+
+// The harness itself: what the pipe makes of a log is what the source had.
+func TestPipeMatchesSource(t *testing.T) {
+	eachSetup(t, func(t *testing.T, tr *trio) {
+		for _, seed := range seeds(normalSeeds) {
+			g, files, err := tr.prepare(t.Context(), seed)
+			if err != nil {
+				t.Fatalf("seed %d on %s: %v", seed, tr.setup.name, err)
+			}
+			t.Logf("seed %d: %d statements, %d refused, %+v", seed, g.ran, g.failed, g.mix)
+			if err := tr.pipe.Pipe(t.Context(), nil, files...); err != nil {
+				tr.report(t, seed, g, []string{err.Error()})
+				continue
+			}
+			want, err := readState(t.Context(), tr.source, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readState(t.Context(), tr.pipe, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := compare(want, got, false); len(diff) > 0 {
+				tr.report(t, seed, g, diff)
+			}
+		}
+	})
+}
