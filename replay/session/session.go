@@ -1,37 +1,199 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"slices"
 
 	"interlock/replay/binlog"
 )
 
-var errNotBuilt = errors.New("not built yet")
+// Types of the events that carry session state.
+// Source: MySQL libs/mysql/binlog/event/binlog_event.h.
+const (
+	typeQuery         binlog.Type = 2
+	typeIntVar        binlog.Type = 5
+	typeRand          binlog.Type = 13
+	typeUserVar       binlog.Type = 14
+	typeExecuteLoad   binlog.Type = 18
+	typeGTID          binlog.Type = 33
+	typeAnonymousGTID binlog.Type = 34
+	typeTaggedGTID    binlog.Type = 42
+)
+
+// Flags of a statement event's header.
+const (
+	flagThreadSpecific = 0x4 // uses temporary tables
+	flagSuppressUse    = 0x8 // does not depend on the default database
+)
 
 // State is the session state that the log has set so far, sticky from one event to the next as in the session
 // that mysqlbinlog's output runs in. It belongs to one goroutine.
-type State struct{}
+type State struct {
+	flavor  binlog.Flavor
+	version int // of the target, as versionNumber
 
-// New is the state of a fresh session of a target of that flavor and version (the log's may differ).
-func New(target binlog.Flavor) *State { return &State{} }
+	nums [settings]int64 // of the sticky settings, -1: the log has not said it
+	text [texts]string   // of the sticky settings that are texts, empty: the log has not said it
+
+	// What holds for the next statement alone.
+	once  []assignment
+	names bool // a name in once has bytes beyond ASCII
+	// The last statement. Once it is seen, the next event of a session begins anew.
+	seen      bool
+	statement statement
+
+	// Status variables that the sticky settings hold already: consecutive statements mostly have the same.
+	lastFormat *binlog.Format
+	lastVars   string
+	lastParsed statusVars
+}
+
+// statement is a statement of the log and what holds for it alone.
+type statement struct {
+	sql       string
+	use       string // the database to change to, empty: the statement does not depend on one
+	errorCode uint16
+	at        binlog.Position
+}
+
+// New is the state of a fresh session of a target of that flavor and version, as VERSION() gives it.
+func New(target binlog.Flavor, version string) *State {
+	s := &State{flavor: target, version: versionNumber(version)}
+	for i := range s.nums {
+		s.nums[i] = unset
+	}
+	return s
+}
 
 // Clone is a copy.
-func (s *State) Clone() *State { c := *s; return &c }
+func (s *State) Clone() *State {
+	c := *s
+	c.once = slices.Clone(s.once)
+	return &c
+}
 
-// See takes over what an event says: the status variables of a statement (BEGIN too), INTVAR, RAND, USER_VAR.
+// See takes over what an event says: the status variables of a statement (BEGIN too), INTVAR, RAND, USER_VAR,
+// and the server versions of MySQL's GTID events. Other events have no session state and change nothing.
 // A status variable that is not understood is an error: those behind it cannot be found.
-func (s *State) See(f *binlog.Format, ev *binlog.Event) error { return errNotBuilt }
+func (s *State) See(f *binlog.Format, ev *binlog.Event) error {
+	var err error
+	switch ev.Type {
+	case typeQuery:
+		err = s.seeQuery(f, ev)
+	case typeIntVar:
+		err = s.seeIntVar(ev.Body)
+	case typeRand:
+		err = s.seeRand(ev.Body)
+	case typeUserVar:
+		err = s.seeUserVar(f, ev.Body)
+	case typeGTID, typeAnonymousGTID, typeTaggedGTID:
+		if s.flavor == binlog.MySQL {
+			err = s.seeGTID(ev)
+		}
+	case typeExecuteLoad:
+		err = errors.New("LOAD DATA as a statement cannot be replayed: replay up to it, load the file by hand, and go on behind it")
+	}
+	if err != nil {
+		return fmt.Errorf("read session state at %s: %w", ev.At, err)
+	}
+	return nil
+}
 
-// Statements are the SETs that take a session from what since describes to this state, then the statement of
-// the event last seen; nil since: everything is set.
-func (s *State) Statements(since *State) ([]string, error) { return nil, errNotBuilt }
+// begin forgets what held for the last statement alone.
+func (s *State) begin() {
+	if s.seen {
+		s.once, s.names, s.seen, s.statement = nil, false, false, statement{}
+	}
+}
 
-// Computing is the part of the state on which computed columns depend: time zone, sql_mode, lc_time_names,
-// character sets and collations, default week format. It is comparable and can be a map key.
-type Computing struct{}
+func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
+	q, err := binlog.ParseQuery(f, ev)
+	if err != nil {
+		return err
+	}
+	if string(q.Vars) != s.lastVars || s.lastFormat != f {
+		v, err := parseVars(q.Vars, f.Flavor == binlog.MariaDB)
+		if err != nil {
+			return err
+		}
+		s.lastFormat, s.lastVars, s.lastParsed = f, string(q.Vars), v
+		s.takeOver(f, &v)
+	}
+	s.begin()
+	s.seen = true
+	s.statement = statement{sql: string(q.SQL), errorCode: q.ErrorCode, at: ev.At}
+	s.nums[timestamp] = int64(ev.Timestamp)*1e6 + int64(s.lastParsed.microseconds)
+	if s.nums[threadID] == unset || ev.Flags&flagThreadSpecific != 0 {
+		s.nums[threadID] = int64(q.ThreadID)
+	}
+	switch {
+	case ev.Flags&flagSuppressUse == 0:
+		s.statement.use, s.text[database] = q.Schema, q.Schema
+	case !transactional(q.Verb):
+		// CREATE and DROP DATABASE: what the session's database is now, the log does not say.
+		s.text[database] = ""
+	}
+	return nil
+}
 
-// Computing returns that part.
-func (s *State) Computing() Computing { return Computing{} }
+// transactional tells whether a statement only bounds a transaction.
+func transactional(v binlog.Verb) bool { return v >= binlog.VerbBegin && v <= binlog.VerbXARollback }
 
-// Statements are the SETs that restore it.
-func (c Computing) Statements() []string { return nil }
+func (s *State) seeIntVar(body []byte) error {
+	s.begin()
+	const length = 9
+	if len(body) < length {
+		return errCut
+	}
+	names := map[byte]string{1: "LAST_INSERT_ID", 2: "INSERT_ID"}
+	name, ok := names[body[0]]
+	if !ok {
+		return fmt.Errorf("INTVAR of type %d is not known", body[0])
+	}
+	s.once = append(s.once, assignment{name, fmt.Sprint(binary.LittleEndian.Uint64(body[1:]))})
+	return nil
+}
+
+func (s *State) seeRand(body []byte) error {
+	s.begin()
+	const length = 16
+	if len(body) < length {
+		return errCut
+	}
+	s.once = append(s.once,
+		assignment{"@@RAND_SEED1", fmt.Sprint(binary.LittleEndian.Uint64(body))},
+		assignment{"@@RAND_SEED2", fmt.Sprint(binary.LittleEndian.Uint64(body[8:]))})
+	return nil
+}
+
+// FailedStatementError is a statement that failed at the source after it had changed something that cannot be
+// rolled back. Nothing tells how far it came, so it cannot be run again; mysqlbinlog's output stops at it too,
+// or worse, runs it as a whole.
+type FailedStatementError struct {
+	Code uint16 // the source's error: 1317 interrupted, 1053 shut down, 1062 duplicate key …
+	At   binlog.Position
+	SQL  string
+}
+
+func (e *FailedStatementError) Error() string {
+	const enough = 200
+	sql := e.SQL
+	if len(sql) > enough {
+		sql = sql[:enough] + "…"
+	}
+	return fmt.Sprintf("run statement at %s: it failed at the source with error %d when part of it was done, and the log does not say which part: "+
+		"replay up to it, repair its tables by hand, and go on behind it: %q", e.At, e.Code, sql)
+}
+
+// Check tells whether the statement last seen can be run at all: a FailedStatementError if not.
+func (s *State) Check() error {
+	if !s.seen {
+		return errors.New("run statement: none was seen")
+	}
+	if s.statement.errorCode != 0 {
+		return &FailedStatementError{Code: s.statement.errorCode, At: s.statement.at, SQL: s.statement.sql}
+	}
+	return nil
+}
