@@ -56,7 +56,7 @@ func (t *trio) prepare(ctx context.Context, seed uint64) (*gen, []string, error)
 	if err := t.each(func(l *testrig.Local) error { return empty(ctx, l, gtids) }); err != nil {
 		return nil, nil, err
 	}
-	g := &gen{r: r, product: t.setup.product, mix: randomMix(r, t.setup.product)}
+	g := &gen{r: r, product: t.setup.product, gtids: gtids, mix: randomMix(r, t.setup.product)}
 	if g.product == testrig.MySQL && gtids {
 		g.mix.otherEngines = 0 // a transaction of two engines is refused there
 	}

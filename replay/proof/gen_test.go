@@ -62,6 +62,7 @@ func randomMix(r *rand.Rand, p testrig.Product) mix {
 type gen struct {
 	r        *rand.Rand
 	product  testrig.Product
+	gtids    bool // MySQL: gtid_mode is ON
 	mix      mix
 	sessions []*session
 	schemas  []string
@@ -192,10 +193,17 @@ func (g *gen) begin() error {
 			}
 		}
 	}
-	if err := g.set(s, "SET timestamp=DEFAULT"); err != nil {
-		return err
+	for _, statement := range []string{"SET timestamp=DEFAULT", "SET sql_log_bin=1"} {
+		if err := g.set(s, statement); err != nil {
+			return err
+		}
 	}
-	return g.set(s, "SET sql_log_bin=1")
+	for _, s := range g.sessions {
+		if err := g.set(s, "USE d1"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unlogged is how a session makes the same state on every server.
