@@ -1,5 +1,10 @@
 package binlog
 
+import (
+	"encoding/binary"
+	"fmt"
+)
+
 // Verb is what a statement of the log is, by its first words.
 type Verb uint8
 
@@ -31,5 +36,53 @@ type Query struct {
 	Verb      Verb
 }
 
-// ParseQuery reads a statement event.
-func ParseQuery(f *Format, ev *Event) (Query, error) { return Query{}, errNotBuilt }
+// ParseQuery reads a statement event. Its slices point into the event.
+func ParseQuery(f *Format, ev *Event) (Query, error) {
+	parts, err := splitQuery(f, ev.Type, ev.Body)
+	if err != nil {
+		return Query{}, fmt.Errorf("parse %s at %s: %w", ev.Type, ev.At, err)
+	}
+	return Query{
+		ThreadID:  binary.LittleEndian.Uint32(ev.Body),
+		ErrorCode: binary.LittleEndian.Uint16(ev.Body[9:]),
+		Schema:    string(parts.schema),
+		SQL:       parts.sql,
+		Vars:      parts.vars,
+		Verb:      verbOf(parts.sql),
+	}, nil
+}
+
+// queryParts are the parts of a statement event whose lengths vary.
+type queryParts struct {
+	vars, schema, sql []byte
+	before            int // length of everything before the SQL
+}
+
+// queryFixed is the fixed part of a statement: thread 4, seconds of execution 4, length of the schema 1, error
+// 2, length of the status variables 2. EXECUTE_LOAD_QUERY has 13 bytes more.
+const queryFixed = 13
+
+// splitQuery cuts a statement event's body.
+func splitQuery(f *Format, t Type, body []byte) (queryParts, error) {
+	fixed := f.postHeader(t)
+	if fixed < queryFixed {
+		return queryParts{}, fmt.Errorf("the format gives it a fixed part of %d bytes, at least %d are needed", fixed, queryFixed)
+	}
+	if len(body) < fixed {
+		return queryParts{}, fmt.Errorf("%d bytes are too few", len(body))
+	}
+	schemaLen, varsLen := int(body[8]), int(binary.LittleEndian.Uint16(body[11:]))
+	before := fixed + varsLen + schemaLen + 1
+	if before > len(body) {
+		return queryParts{}, fmt.Errorf("its status variables (%d bytes) and schema (%d) do not fit into %d bytes", varsLen, schemaLen, len(body))
+	}
+	if body[before-1] != 0 {
+		return queryParts{}, fmt.Errorf("its schema does not end with NUL")
+	}
+	return queryParts{
+		vars:   body[fixed : fixed+varsLen],
+		schema: body[fixed+varsLen : before-1],
+		sql:    body[before:],
+		before: before,
+	}, nil
+}

@@ -1,5 +1,10 @@
 package binlog
 
+import (
+	"encoding/binary"
+	"fmt"
+)
+
 // RowsKind is what a rows event does.
 type RowsKind uint8
 
@@ -20,6 +25,9 @@ const (
 	UseSQLForeignKey    uint16 = 0x10 // MySQL 9.6+: the cascades of this change are in the log
 )
 
+// dummyTableID is the table of a rows event that has no rows and only ends a statement.
+const dummyTableID = 0xffffff
+
 // Rows is a rows event. Its slices point into the event.
 type Rows struct {
 	Table   *Table // nil for the dummy event that only ends a statement (table id 0xffffff, STMT_END)
@@ -33,55 +41,85 @@ type Rows struct {
 	Data    []byte // the images, back to back
 }
 
+// rowsKind is what a type of rows event does, and its version.
+func rowsKind(t Type) (kind RowsKind, version int, ok bool) {
+	switch t {
+	case TypeWriteRowsV1:
+		return WriteRows, 1, true
+	case TypeUpdateRowsV1:
+		return UpdateRows, 1, true
+	case TypeDeleteRowsV1:
+		return DeleteRows, 1, true
+	case TypeWriteRows:
+		return WriteRows, 2, true
+	case TypeUpdateRows:
+		return UpdateRows, 2, true
+	case TypeDeleteRows:
+		return DeleteRows, 2, true
+	case TypePartialUpdateRows:
+		return PartialUpdateRows, 2, true
+	}
+	return 0, 0, false
+}
+
 // ParseRows reads a rows event. lookup gives the table of its id; a rows event without one is an error.
 func ParseRows(f *Format, ev *Event, lookup func(id uint64) *Table) (Rows, error) {
-	return Rows{}, errNotBuilt
+	r, err := parseRows(f, ev, lookup)
+	if err != nil {
+		return Rows{}, fmt.Errorf("parse %s at %s: %w", ev.Type, ev.At, err)
+	}
+	return r, nil
 }
 
-// Span is where a column's value lies in an image: image[Start:End], length bytes included. A NULL has
-// Start == End == 0 and IsNull, a column that is not present in the image Absent.
-type Span struct {
-	Start, End uint32
-	State      SpanState
+func parseRows(f *Format, ev *Event, lookup func(id uint64) *Table) (Rows, error) {
+	r := Rows{}
+	var ok bool
+	if r.Kind, r.Version, ok = rowsKind(ev.Type); !ok {
+		return r, fmt.Errorf("it is not a rows event")
+	}
+	idLen := f.tableIDLen(ev.Type)
+	c := cutter{rest: ev.Body}
+	id, flags := c.take(idLen), c.take(2)
+	if r.Version == 2 {
+		n := c.fixed(2) // the two bytes themselves included
+		if c.err == nil && n < 2 {
+			return r, fmt.Errorf("extra row info of %d bytes", n)
+		}
+		r.Extra = c.take(max(int(n)-2, 0))
+	}
+	if c.err != nil {
+		return r, c.err
+	}
+	r.TableID, r.Flags = uintN(id, idLen), binary.LittleEndian.Uint16(flags)
+	columns := c.packed()
+	if c.err != nil {
+		return r, c.err
+	}
+	if r.TableID == dummyTableID && columns <= 1 {
+		return r, dummyRows(&r)
+	}
+	if r.Table = lookup(r.TableID); r.Table == nil {
+		return r, fmt.Errorf("no table map for table id %d comes before it", r.TableID)
+	}
+	if columns != uint64(len(r.Table.Columns)) {
+		return r, fmt.Errorf("%d columns, but the table map of %s.%s has %d", columns, r.Table.Schema, r.Table.Name, len(r.Table.Columns))
+	}
+	size := (int(columns) + 7) / 8
+	if r.Kind != WriteRows {
+		r.Before = Bitmap(c.take(size))
+	}
+	if r.Kind != DeleteRows {
+		r.After = Bitmap(c.take(size))
+	}
+	r.Data = c.rest
+	return r, c.err
 }
 
-// SpanState says what a Span is.
-type SpanState uint8
-
-// The states.
-const (
-	Value SpanState = iota
-	IsNull
-	Absent
-)
-
-// Image finds the bounds of one row image at the start of data and returns its length. spans has one place for
-// each column of the table and is filled. An image that is cut or does not make sense is an error.
-func (t *Table) Image(data []byte, present Bitmap, spans []Span) (int, error) { return 0, errNotBuilt }
-
-// ImageLen is Image without the bounds.
-func (t *Table) ImageLen(data []byte, present Bitmap) (int, error) { return 0, errNotBuilt }
-
-// AppendImage appends an image with the columns of present, whose values are taken from an image and its
-// spans. Every column of present must not be Absent in spans.
-func AppendImage(dst []byte, t *Table, present Bitmap, image []byte, spans []Span) []byte { return nil }
-
-// Builder writes plain events for a BINLOG statement: no checksums, positions zero, server id as given.
-type Builder struct {
-	Flavor   Flavor
-	ServerID uint32
+// dummyRows checks the event that only ends a statement. The servers write it where the last rows event of a
+// statement was filtered out. Source: Rows_log_event::is_using_dummy_table_id, sql/log_event.cc.
+func dummyRows(r *Rows) error {
+	if r.Flags&StmtEnd == 0 {
+		return fmt.Errorf("it has the table id of no table (%#x) and does not end a statement", r.TableID)
+	}
+	return nil
 }
-
-// AppendFormat appends the log's format description event with its checksum algorithm set to none.
-func (b *Builder) AppendFormat(dst []byte, f *Format) []byte { return nil }
-
-// AppendTableMap appends a table map event for t under the given id.
-func (b *Builder) AppendTableMap(dst []byte, t *Table, id uint64) []byte { return nil }
-
-// BeginRows appends a rows event up to its images and returns where it starts; EndRows, called after the
-// images have been appended, writes its length. MySQL gets version 2, MariaDB version 1.
-func (b *Builder) BeginRows(dst []byte, kind RowsKind, t *Table, id uint64, flags uint16, before, after Bitmap) ([]byte, int) {
-	return nil, 0
-}
-
-func (b *Builder) EndRows(dst []byte, start int) []byte { return nil }

@@ -37,4 +37,8 @@ type Txn struct {
 
 	// CreateSelect: MySQL's CREATE TABLE … START TRANSACTION with its rows.
 	CreateSelect bool
+	// CreatesTemporary: CREATE TEMPORARY TABLE is among its statements.
+	CreatesTemporary bool
+	// Events counts the events as Events yields them.
+	Events int
 }

@@ -1,0 +1,135 @@
+package binlog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Format is what a file's format description event says.
+type Format struct {
+	Flavor        Flavor
+	ServerVersion string // 8.0.36, 10.11.6-MariaDB-log
+	Created       time.Time
+	PostHeaderLen []byte // by type, from 1
+	Checksum      bool   // events end with a CRC32
+	Raw           []byte // the event, header included, without checksum
+
+	header Header
+}
+
+// Where a format description event has its parts. Source: Format_description_event,
+// libs/mysql/binlog/event/control_events.h.
+const (
+	formatVersionAt   = HeaderLen      // 2 bytes, the version of the format: 4
+	formatServerAt    = HeaderLen + 2  // 50 bytes, padded with NUL
+	formatCreatedAt   = HeaderLen + 52 // 4 bytes, 0 unless the file is the first one since the server's start
+	formatHeaderLenAt = HeaderLen + 56 // 1 byte: 19
+	formatPostAt      = HeaderLen + 57 // one byte by event type
+	formatTail        = 1 + checksumLen
+)
+
+// parseFormat reads a whole format description event, its checksum included: it always has one.
+func parseFormat(raw []byte) (*Format, error) {
+	if len(raw) < formatPostAt+int(TypeFormatDescription)+formatTail {
+		return nil, fmt.Errorf("format description of %d bytes is too short", len(raw))
+	}
+	if v := binary.LittleEndian.Uint16(raw[formatVersionAt:]); v != 4 {
+		return nil, fmt.Errorf("binary log format %d is not 4: the server that wrote it is older than MySQL 5.0", v)
+	}
+	if n := raw[formatHeaderLenAt]; n != HeaderLen {
+		return nil, fmt.Errorf("event headers of %d bytes instead of %d", n, HeaderLen)
+	}
+	version, _, _ := bytes.Cut(raw[formatServerAt:formatCreatedAt], []byte{0})
+	f := &Format{
+		Flavor:        MySQL,
+		ServerVersion: string(version),
+		PostHeaderLen: bytes.Clone(raw[formatPostAt : len(raw)-formatTail]),
+		Raw:           bytes.Clone(raw[:len(raw)-checksumLen]),
+		header:        parseHeader(raw),
+	}
+	if strings.Contains(strings.ToLower(f.ServerVersion), "mariadb") {
+		f.Flavor = MariaDB
+	}
+	if err := f.checkVersion(); err != nil {
+		return nil, err
+	}
+	created := binary.LittleEndian.Uint32(raw[formatCreatedAt:])
+	if created == 0 {
+		created = f.header.Timestamp
+	}
+	f.Created = time.Unix(int64(created), 0).UTC()
+	switch alg := f.Raw[len(f.Raw)-1]; alg {
+	case 0:
+	case 1:
+		f.Checksum = true
+		if !checksumFits(raw) {
+			return nil, fmt.Errorf("checksum of the format description is wrong: the file is damaged; take another copy of it")
+		}
+	default:
+		return nil, fmt.Errorf("checksum algorithm %d is neither none (0) nor CRC32 (1)", alg)
+	}
+	return f, nil
+}
+
+// checkVersion refuses servers whose logs look alike and mean other things.
+func (f *Format) checkVersion() error {
+	majorText, rest, _ := strings.Cut(f.ServerVersion, ".")
+	minorText, _, _ := strings.Cut(rest, ".")
+	major, err1 := strconv.Atoi(majorText)
+	minor, err2 := strconv.Atoi(strings.TrimRight(minorText, "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+	if err1 != nil || err2 != nil {
+		return fmt.Errorf("server version %q does not begin with numbers", f.ServerVersion)
+	}
+	number := major*100 + minor
+	if f.Flavor == MySQL && number < 507 {
+		return fmt.Errorf("written by MySQL %s: 5.7 is the oldest that is understood; replay it with mysqlbinlog", f.ServerVersion)
+	}
+	if f.Flavor == MariaDB && number < 1005 {
+		return fmt.Errorf("written by MariaDB %s: 10.5 is the oldest that is understood; replay it with mariadb-binlog", f.ServerVersion)
+	}
+	return nil
+}
+
+// checksumFits compares the CRC32 at the end of a whole event. The flag that says that a file is still being
+// written is set in place, after the sum was taken, and left out of it.
+func checksumFits(raw []byte) bool {
+	body := raw[:len(raw)-checksumLen]
+	want := binary.LittleEndian.Uint32(raw[len(body):])
+	if Type(body[4]) == TypeFormatDescription && body[17]&byte(flagInUse) != 0 {
+		header := [HeaderLen]byte(body)
+		header[17] &^= byte(flagInUse)
+		sum := crc32.ChecksumIEEE(header[:])
+		return crc32.Update(sum, crc32.IEEETable, body[HeaderLen:]) == want
+	}
+	return crc32.ChecksumIEEE(body) == want
+}
+
+// postHeader is the length of the fixed part of a type's body, -1 where the format does not name the type.
+func (f *Format) postHeader(t Type) int {
+	if t == 0 || int(t) > len(f.PostHeaderLen) {
+		return -1
+	}
+	return int(f.PostHeaderLen[t-1])
+}
+
+// tableIDLen is how many bytes a table id has in table maps and rows events: 6, in ancient logs 4.
+func (f *Format) tableIDLen(t Type) int {
+	if f.postHeader(t) == 6 {
+		return 4
+	}
+	return 6
+}
+
+// uintN reads a little endian number of n bytes.
+func uintN(b []byte, n int) uint64 {
+	v := uint64(0)
+	for i := n - 1; i >= 0; i-- {
+		v = v<<8 | uint64(b[i])
+	}
+	return v
+}

@@ -1,0 +1,333 @@
+package binlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+)
+
+// Reader reads transactions one after the other. It belongs to one goroutine.
+type Reader struct {
+	log    *Log
+	number int // of the file in log.Files
+	scan   *scanner
+	group  *grouper
+	before int64 // bytes of the files before this one
+	have   bool  // a transaction has been read, and Events gives its events
+	done   bool
+	inner  *inflater // of Events; the grouper has its own
+}
+
+// Read returns a reader that starts at a position between two transactions; the zero position is the start
+// of the log. A position that is not the start of a transaction is an error.
+func (l *Log) Read(from Position) (*Reader, error) {
+	number := 0
+	if from.File != "" {
+		if number = l.find(from.File); number < 0 {
+			return nil, fmt.Errorf("read from %s: no file of that name is in the log, which goes from %s to %s",
+				from, l.Files[0].Name, l.Files[len(l.Files)-1].Name)
+		}
+	} else if from.Offset != 0 {
+		return nil, fmt.Errorf("read from position %d: of which file?", from.Offset)
+	}
+	r, err := l.readFile(number, int64(len(magic)))
+	if err != nil {
+		return nil, err
+	}
+	if from.Offset <= uint64(len(magic)) {
+		return r, nil
+	}
+	if err := r.forward(from); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// find is the number of the file of a name, -1 if there is none.
+func (l *Log) find(name string) int {
+	for i, f := range l.Files {
+		if f.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// readFile returns a reader at an offset of a file that is taken for the start of an event.
+func (l *Log) readFile(number int, offset int64) (*Reader, error) {
+	r := &Reader{log: l, inner: &inflater{}}
+	if len(l.Files) == 0 {
+		r.done = true
+		return r, nil
+	}
+	for _, f := range l.Files[:number] {
+		r.before += f.Size
+	}
+	return r, r.openFile(number, offset)
+}
+
+func (r *Reader) openFile(number int, offset int64) error {
+	f := r.log.Files[number]
+	scan, err := f.scan(offset, true)
+	if err != nil {
+		return err
+	}
+	r.number, r.scan = number, scan
+	r.group = &grouper{file: f, format: f.Format, inflater: &inflater{}}
+	return nil
+}
+
+// forward walks to a position in the reader's file, which proves that a transaction can start there.
+func (r *Reader) forward(to Position) error {
+	offset := int64(min(to.Offset, math.MaxInt64))
+	if offset > r.scan.file.Size {
+		return fmt.Errorf("read from %s: the file ends at %d", to, r.scan.file.Size)
+	}
+	r.scan.verify = false
+	for r.scan.offset < offset {
+		at := r.scan.offset
+		if _, _, err := r.event(); err != nil {
+			var torn *tornError
+			if errors.Is(err, io.EOF) || errors.As(err, &torn) {
+				return fmt.Errorf("read from %s: the file's last event begins at %d", to, at)
+			}
+			return err
+		}
+	}
+	if r.scan.offset != offset {
+		return fmt.Errorf("read from %s: no event begins there; the next one begins at %d", to, r.scan.offset)
+	}
+	if r.group.state != betweenTxns {
+		return fmt.Errorf("read from %s: it lies inside the transaction that begins at %s", to, r.group.txn.Start)
+	}
+	r.scan.verify = true
+	return nil
+}
+
+// Next returns the next whole transaction, io.EOF after the last one. The Txn and all that Events yields are
+// valid until the next call.
+func (r *Reader) Next(ctx context.Context) (*Txn, error) {
+	r.have = false
+	for !r.done {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if end := r.scan.file.end; end != 0 && r.scan.offset >= end {
+			if err := r.nextFile(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		txn, err := r.nextInFile(ctx)
+		if err == nil {
+			r.have = true
+			return txn, nil
+		}
+		if err := r.fileEnded(err); err != nil {
+			return nil, err
+		}
+	}
+	return nil, io.EOF
+}
+
+// nextInFile reads up to the end of a transaction in the current file.
+func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
+	for n := 1; ; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if r.group.state == betweenTxns {
+			r.scan.w.mark = r.scan.offset
+		}
+		_, whole, err := r.event()
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			return &r.group.txn, nil
+		}
+	}
+}
+
+// event shows the next event of the file to the grouper.
+func (r *Reader) event() (Header, bool, error) {
+	at := r.scan.offset
+	h, raw, err := r.scan.next()
+	if err != nil {
+		return h, false, err
+	}
+	if h.Type != TypePayload {
+		whole, err := r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
+		return h, whole, err
+	}
+	if err := r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
+		return h, false, fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+	}
+	return h, true, nil
+}
+
+// fileEnded decides what the end of a file means: nil for one that may end as it did.
+func (r *Reader) fileEnded(err error) error {
+	var torn *tornError
+	last := r.number == len(r.log.Files)-1
+	switch {
+	case errors.Is(err, io.EOF):
+		open := r.group.incomplete()
+		if open == "" {
+			return r.nextFile()
+		}
+		if !last {
+			return fmt.Errorf("%s ends too early: %s, and another file follows; take another copy of it", r.scan.file.Name, open)
+		}
+	case errors.As(err, &torn):
+		if !last {
+			return fmt.Errorf("%w, and another file follows; take another copy of it", torn)
+		}
+	default:
+		return err
+	}
+	r.done = true
+	return nil
+}
+
+// nextFile goes on to the file behind the current one.
+func (r *Reader) nextFile() error {
+	if r.number == len(r.log.Files)-1 {
+		r.done = true
+		return nil
+	}
+	r.before += r.scan.file.Size
+	err := r.scan.close()
+	return errors.Join(err, r.openFile(r.number+1, int64(len(magic))))
+}
+
+// Format is the format description that holds for the last transaction.
+func (r *Reader) Format() *Format {
+	if r.group == nil {
+		return nil
+	}
+	return r.group.format
+}
+
+// Offset is how many bytes of the log lie before the end of the last transaction.
+func (r *Reader) Offset() int64 {
+	if r.scan == nil {
+		return 0
+	}
+	return r.before + r.scan.offset
+}
+
+// Txn is the transaction that Next returned last.
+func (r *Reader) Txn() *Txn { return &r.group.txn }
+
+// Close closes the reader's file.
+func (r *Reader) Close() error {
+	r.done, r.have = true, false
+	if r.scan == nil {
+		return nil
+	}
+	err := r.scan.close()
+	r.scan.close = func() error { return nil }
+	return err
+}
+
+// Events are the events of the last transaction, from the GTID event (where it has one) to its end, plain and
+// in order. They can be read more than once.
+func (r *Reader) Events(ctx context.Context) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		if !r.have {
+			yield(nil, errors.New("read events: no transaction has been read"))
+			return
+		}
+		if err := r.walk(ctx, func(ev *Event) bool { return yield(ev, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// walk calls visit for each event of the transaction until it returns false.
+func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
+	txn, s := &r.group.txn, r.scan
+	start, end := int64(txn.Start.Offset), int64(txn.End.Offset)
+	// What is not in memory any more is read again, and has to prove itself again.
+	inMemory := s.w.has(start, end)
+	if !inMemory {
+		s.w.mark = math.MaxInt64
+	}
+	for offset, n := start, 1; offset < end; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		h, raw, err := s.event(offset, !inMemory)
+		if err != nil {
+			return err
+		}
+		ev := newEvent(h, raw, s.file.at(offset))
+		offset += int64(h.Size)
+		more, err := r.visit(ev, visit)
+		if err != nil {
+			return fmt.Errorf("%s event at %s: %w", h.Type, ev.At, err)
+		}
+		if !more {
+			return nil
+		}
+	}
+	return nil
+}
+
+// visit shows an event to visit, plain.
+func (r *Reader) visit(ev Event, visit func(*Event) bool) (more bool, err error) {
+	if _, packed := ev.Type.plain(); packed {
+		if ev, err = r.inner.event(r.group.format, ev); err != nil {
+			return false, err
+		}
+	}
+	if ev.Type != TypePayload {
+		return visit(&ev), nil
+	}
+	p, err := r.inner.payload(ev.Body)
+	if err != nil {
+		return false, err
+	}
+	for {
+		h, err := p.next()
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		raw, err := p.raw()
+		if err != nil {
+			return false, err
+		}
+		inside := newEvent(h, raw, ev.At)
+		if !visit(&inside) {
+			return false, nil
+		}
+	}
+}
+
+// At reads one transaction out of order, that of an XA PREPARE for instance, without moving Next. The reader
+// that it returns has read that transaction already.
+func (r *Reader) At(ctx context.Context, start Position) (*Reader, error) {
+	number := r.log.find(start.File)
+	if number < 0 {
+		return nil, fmt.Errorf("read transaction at %s: no file of that name is in the log", start)
+	}
+	one, err := r.log.readFile(number, int64(min(start.Offset, math.MaxInt64)))
+	if err != nil {
+		return nil, err
+	}
+	txn, err := one.Next(ctx)
+	if err == nil && txn.Start != start {
+		err = fmt.Errorf("no transaction begins there; the next one begins at %s", txn.Start)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read transaction at %s: %w", start, err), one.Close())
+	}
+	return one, nil
+}

@@ -1,0 +1,134 @@
+package binlog
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// scanner reads the events of one file in order.
+type scanner struct {
+	file   *File
+	w      *window
+	close  func() error
+	offset int64 // of the next event
+	verify bool  // checksums
+}
+
+// magic is what every binary log begins with, and encryptedMagic an encrypted one of MySQL. Source:
+// BINLOG_MAGIC in log_event.h, Rpl_encryption_header in sql/rpl_log_encryption.h.
+const (
+	magic          = "\xfebin"
+	encryptedMagic = "\xfdbin"
+)
+
+// scan begins at an offset of a file whose format is known.
+func (f *File) scan(offset int64, verify bool) (*scanner, error) {
+	file, done, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	return &scanner{file: f, w: newWindow(file, f.Size), close: done, offset: max(offset, int64(len(magic))), verify: verify}, nil
+}
+
+// tornError is a file that ends in the middle of an event.
+type tornError struct{ words string }
+
+func (e *tornError) Error() string { return e.words }
+
+// next returns the next event: its header, and all of it without checksum. At the end of the file it returns
+// io.EOF, in an event that is cut a *tornError; any other error is damage.
+func (s *scanner) next() (Header, []byte, error) {
+	h, raw, err := s.event(s.offset, s.verify)
+	if err != nil {
+		return h, nil, err
+	}
+	s.offset += int64(h.Size)
+	return h, raw, nil
+}
+
+// event returns the event at an offset.
+func (s *scanner) event(offset int64, verify bool) (Header, []byte, error) {
+	left := s.file.Size - offset
+	if left == 0 {
+		return Header{}, nil, io.EOF
+	}
+	if left < HeaderLen {
+		return Header{}, nil, s.torn(offset, "%d bytes of an event's header", left)
+	}
+	head, err := s.w.view(offset, HeaderLen)
+	if err != nil {
+		return Header{}, nil, s.fail(offset, err)
+	}
+	h := parseHeader(head)
+	if err := s.check(h, offset, left); err != nil {
+		return h, nil, err
+	}
+	raw, err := s.w.view(offset, int(h.Size))
+	if err != nil {
+		return h, nil, s.fail(offset, err)
+	}
+	if !s.file.Format.Checksum && h.Type != TypeFormatDescription {
+		return h, raw, nil
+	}
+	if verify && !checksumFits(raw) && (s.file.Format.Checksum || h.Type != TypeFormatDescription) {
+		return h, nil, fmt.Errorf("%s event at %s: its checksum is wrong: the file is damaged; take another copy of it, or %s",
+			h.Type, s.file.at(offset), stopBefore(s.file.at(offset)))
+	}
+	return h, raw[: len(raw)-checksumLen : len(raw)-checksumLen], nil
+}
+
+// check holds a header against the file before anything is read, or allocated, on its word.
+func (s *scanner) check(h Header, offset, left int64) error {
+	if h == (Header{}) {
+		if zeroes, err := s.onlyZeroes(offset); err != nil {
+			return s.fail(offset, err)
+		} else if zeroes {
+			return s.torn(offset, "%d NUL bytes: space that was never written", left)
+		}
+	}
+	least := int64(HeaderLen)
+	if s.file.Format.Checksum {
+		least += checksumLen
+	}
+	if int64(h.Size) < least {
+		return fmt.Errorf("event at %s: it says that it has %d bytes, which is less than its header: the file is damaged; take another copy of it, or %s",
+			s.file.at(offset), h.Size, stopBefore(s.file.at(offset)))
+	}
+	end := offset + int64(h.Size)
+	// Beyond 4 GiB the position in the header has wrapped and is not looked at. Group replication and others
+	// may leave it 0.
+	if h.NextPos != 0 && end <= 1<<32-1 && int64(h.NextPos) != end {
+		return fmt.Errorf("%s event at %s: by its length it ends at %d, by its position at %d: the file is damaged; take another copy of it, or %s",
+			h.Type, s.file.at(offset), end, h.NextPos, stopBefore(s.file.at(offset)))
+	}
+	if int64(h.Size) > left {
+		return s.torn(offset, "%d of the %d bytes of a %s event", left, h.Size, h.Type)
+	}
+	return nil
+}
+
+// onlyZeroes tells whether the rest of the file is NUL.
+func (s *scanner) onlyZeroes(offset int64) (bool, error) {
+	zeroes := make([]byte, readAhead)
+	for offset < s.file.Size {
+		n := int(min(readAhead, s.file.Size-offset))
+		b, err := s.w.view(offset, n)
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Equal(b, zeroes[:n]) {
+			return false, nil
+		}
+		offset += int64(n)
+	}
+	return true, nil
+}
+
+func (s *scanner) torn(offset int64, format string, args ...any) error {
+	return &tornError{fmt.Sprintf("%s ends with %s", s.file.at(offset), fmt.Sprintf(format, args...))}
+}
+
+func (s *scanner) fail(offset int64, err error) error {
+	return fmt.Errorf("read %s at %d: %w", s.file.Path, offset, err)
+}

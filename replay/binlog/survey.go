@@ -1,0 +1,219 @@
+package binlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Survey is what one pass over all frames of a log finds, before anything is applied.
+type Survey struct {
+	Bytes        int64
+	Transactions int64
+	Events       int64    // as Events yields them, and those that begin and end files
+	GTIDs        *GTIDSet // of all whole transactions; MariaDB: position
+	First, Last  time.Time
+	End          Position // after the last whole transaction
+	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
+	Torn string
+	Temp bool // CREATE TEMPORARY TABLE was seen
+}
+
+// Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
+// cannot be replayed is refused here with file, position, event, and what to do: LOAD DATA of old logs,
+// incidents, encryption, unknown events. progress is called now and then with the bytes read; it may be nil.
+//
+// A file before the last one may end within a transaction only if the next one proves that it was not
+// committed: the readers of this log leave it out from then on.
+func (l *Log) Survey(ctx context.Context, progress func(bytes int64)) (*Survey, error) {
+	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}}, progress: progress}
+	for number := range l.Files {
+		if err := p.file(ctx, number); err != nil {
+			return nil, fmt.Errorf("survey binary logs: %w", err)
+		}
+	}
+	p.report()
+	return p.found, nil
+}
+
+// surveyor is the state of a Survey.
+type surveyor struct {
+	log      *Log
+	found    *Survey
+	progress func(int64)
+
+	// Of the current file.
+	reader    *Reader
+	in        *GTIDSet // GTIDs of its whole transactions
+	anonymous bool     // a transaction without one
+	end       int64    // of the last whole transaction
+}
+
+// reportEvery is how many events lie between two calls of progress.
+const reportEvery = 8192
+
+func (p *surveyor) report() {
+	if p.progress != nil {
+		p.progress(p.found.Bytes)
+	}
+}
+
+func (p *surveyor) file(ctx context.Context, number int) error {
+	f := p.log.Files[number]
+	r, err := p.log.readFile(number, int64(len(magic)))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	p.reader, p.in, p.anonymous, p.end = r, &GTIDSet{flavor: f.Format.Flavor}, false, int64(len(magic))
+	before := p.found.Bytes
+	why, err := p.events(ctx)
+	if err != nil {
+		return err
+	}
+	p.found.Bytes = before + f.Size
+	return p.fileEnds(number, why)
+}
+
+// events reads the current file to its end. why is how it ends badly, if it does.
+func (p *surveyor) events(ctx context.Context) (why string, err error) {
+	r, closed := p.reader, Type(0)
+	for n := 1; ; n++ {
+		if n%reportEvery == 0 {
+			p.report()
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+		}
+		at := r.scan.offset
+		r.scan.w.mark = at // nothing is read twice
+		h, whole, err := r.event()
+		var torn *tornError
+		switch {
+		case errors.Is(err, io.EOF):
+			return r.group.incomplete(), nil
+		case errors.As(err, &torn):
+			if open := r.group.incomplete(); open != "" {
+				return fmt.Sprintf("%s, and %s", torn.words, open), nil
+			}
+			return torn.words, nil
+		case err != nil:
+			return "", err
+		}
+		if closed != 0 {
+			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file", h.Type, r.scan.file.at(at), closed)
+		}
+		p.found.Bytes += int64(h.Size)
+		switch {
+		case whole:
+			p.transaction()
+		case r.group.state == betweenTxns:
+			p.found.Events++
+			p.end = r.scan.offset
+			if h.Type == TypeRotate || h.Type == TypeStop {
+				closed = h.Type
+			}
+			if h.Type == TypeFormatDescription && at != int64(len(magic)) {
+				return "", fmt.Errorf("%s event at %s: a second one in one file", h.Type, r.scan.file.at(at))
+			}
+		}
+	}
+}
+
+// transaction counts a whole transaction.
+func (p *surveyor) transaction() {
+	t, s := &p.reader.group.txn, p.found
+	s.Transactions++
+	s.Events += int64(t.Events)
+	s.Temp = s.Temp || t.CreatesTemporary
+	if s.First.IsZero() || t.Committed.Before(s.First) {
+		s.First = t.Committed
+	}
+	if t.Committed.After(s.Last) {
+		s.Last = t.Committed
+	}
+	s.GTIDs.Add(t.GTID)
+	p.in.Add(t.GTID)
+	p.anonymous = p.anonymous || t.GTID == GTID{}
+	s.End = t.End
+	p.end = int64(t.End.Offset)
+}
+
+// fileEnds decides whether a file may end as it does.
+func (p *surveyor) fileEnds(number int, why string) error {
+	f := p.log.Files[number]
+	if number == len(p.log.Files)-1 {
+		if p.found.Transactions == 0 {
+			p.found.End = f.at(p.end)
+		}
+		if why != "" {
+			p.found.Torn = why
+		}
+		return nil
+	}
+	next := p.log.Files[number+1]
+	proved, err := p.checkChain(f, next)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		return nil
+	}
+	if !proved {
+		return fmt.Errorf("%s, and %s follows: take another copy of the first", why, next.Path)
+	}
+	f.end = p.end
+	return nil
+}
+
+// checkChain holds the GTIDs before a file and in it against those before the next one. proved says that they
+// prove that nothing lies between.
+func (p *surveyor) checkChain(f, next *File) (proved bool, err error) {
+	if f.Previous == nil || next.Previous == nil {
+		return false, checkLink(f, next)
+	}
+	all := f.Previous.Clone()
+	all.AddSet(p.in)
+	if f.Format.Flavor == MariaDB {
+		err = checkPosition(f, next, all, p.in)
+	} else {
+		err = checkGTIDs(f, next, all)
+	}
+	if err != nil {
+		return false, err
+	}
+	if p.anonymous || p.in.Empty() {
+		return false, checkLink(f, next)
+	}
+	return true, nil
+}
+
+func checkGTIDs(f, next *File, all *GTIDSet) error {
+	if next.Previous.Equal(all) {
+		return nil
+	}
+	if missing := next.Previous.Minus(all); !missing.Empty() {
+		return fmt.Errorf("between %s and %s the transactions %s are missing: add the files that hold them", f.Path, next.Path, missing)
+	}
+	return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain",
+		f.Path, all.Minus(next.Previous), next.Path)
+}
+
+// checkPosition compares MariaDB's positions by domain. A domain that had nothing in the file may have been
+// taken out of the list (FLUSH BINARY LOGS DELETE_DOMAIN_ID).
+func checkPosition(f, next *File, all, in *GTIDSet) error {
+	for domain, g := range next.Previous.last {
+		if all.last[domain] != g {
+			return fmt.Errorf("between %s and %s transactions are missing: the first ends at %s of domain %d, the second begins after %s; add the files between them",
+				f.Path, next.Path, all.last[domain], domain, g)
+		}
+	}
+	for domain, g := range in.last {
+		if _, ok := next.Previous.last[domain]; !ok {
+			return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain", f.Path, g, next.Path)
+		}
+	}
+	return nil
+}

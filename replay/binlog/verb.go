@@ -1,0 +1,207 @@
+package binlog
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+)
+
+// words cuts a statement into the words that it begins with. Comments are skipped, what stands in executable
+// ones is not: the servers write DROP /*!40005 TEMPORARY */ TABLE.
+type words struct {
+	sql    []byte
+	inside bool // of an executable comment, whose end is skipped like a blank
+}
+
+// skip goes to what is neither blank nor comment.
+func (w *words) skip() {
+	for len(w.sql) > 0 {
+		switch c := w.sql[0]; {
+		case c == ' ' || c >= '\t' && c <= '\r':
+			w.sql = w.sql[1:]
+		case c == '#', bytes.HasPrefix(w.sql, []byte("--")) && (len(w.sql) == 2 || w.sql[2] <= ' '):
+			_, w.sql, _ = bytes.Cut(w.sql, []byte{'\n'})
+		case bytes.HasPrefix(w.sql, []byte("/*!")), bytes.HasPrefix(w.sql, []byte("/*M!")):
+			_, w.sql, _ = bytes.Cut(w.sql, []byte{'!'})
+			for len(w.sql) > 0 && w.sql[0] >= '0' && w.sql[0] <= '9' {
+				w.sql = w.sql[1:]
+			}
+			w.inside = true
+		case bytes.HasPrefix(w.sql, []byte("/*")):
+			_, w.sql, _ = bytes.Cut(w.sql[2:], []byte("*/"))
+		case w.inside && bytes.HasPrefix(w.sql, []byte("*/")):
+			w.sql, w.inside = w.sql[2:], false
+		default:
+			return
+		}
+	}
+}
+
+// next is the next word in upper case, empty where something else stands. A word longer than any that is
+// looked for is cut.
+func (w *words) next() string {
+	w.skip()
+	var word [12]byte
+	n := 0
+	for n < len(w.sql) {
+		c := w.sql[n]
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if (c < 'A' || c > 'Z') && c != '_' && (c < '0' || c > '9') && c != '$' && c < 0x80 {
+			break
+		}
+		if n < len(word) {
+			word[n] = c
+		}
+		n++
+	}
+	w.sql = w.sql[n:]
+	return string(word[:min(n, len(word))])
+}
+
+// ended tells whether nothing follows but blanks, comments and a semicolon.
+func (w *words) ended() bool {
+	w.skip()
+	return len(w.sql) == 0 || w.sql[0] == ';'
+}
+
+// verbOf finds out what a statement is.
+func verbOf(sql []byte) Verb {
+	w := words{sql: sql}
+	w.skip()
+	if len(w.sql) > 0 && w.sql[0] == '(' {
+		return VerbDML // (SELECT …)
+	}
+	switch w.next() {
+	case "BEGIN":
+		if w.ended() || w.next() == "WORK" && w.ended() {
+			return VerbBegin
+		}
+	case "START":
+		if w.next() == "TRANSACTION" {
+			return VerbBegin
+		}
+	case "COMMIT":
+		if w.ended() || w.next() == "WORK" && w.ended() {
+			return VerbCommit
+		}
+	case "ROLLBACK":
+		return verbOfRollback(&w)
+	case "SAVEPOINT":
+		return VerbSavepoint
+	case "RELEASE":
+		if w.next() == "SAVEPOINT" {
+			return VerbSavepoint
+		}
+	case "XA":
+		return verbOfXA(w.next())
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SELECT", "DO", "CALL":
+		return VerbDML
+	case "LOAD":
+		if next := w.next(); next == "DATA" || next == "XML" {
+			return VerbDML
+		}
+	case "CREATE":
+		next := w.next()
+		if next == "OR" && w.next() == "REPLACE" {
+			next = w.next()
+		}
+		if next == "TEMPORARY" {
+			return VerbCreateTemporary
+		}
+	case "DROP":
+		if w.next() == "TEMPORARY" {
+			return VerbDropTemporary
+		}
+	}
+	return VerbOther
+}
+
+func verbOfRollback(w *words) Verb {
+	if w.ended() {
+		return VerbRollback
+	}
+	next := w.next()
+	if next == "WORK" {
+		if w.ended() {
+			return VerbRollback
+		}
+		next = w.next()
+	}
+	if next == "TO" {
+		return VerbRollbackTo
+	}
+	return VerbOther
+}
+
+func verbOfXA(word string) Verb {
+	switch word {
+	case "START", "BEGIN":
+		return VerbXAStart
+	case "END":
+		return VerbXAEnd
+	case "PREPARE":
+		return VerbXAPrepare
+	case "COMMIT":
+		return VerbXACommit
+	case "ROLLBACK":
+		return VerbXARollback
+	}
+	return VerbOther
+}
+
+// createsWithRows tells whether a statement is the CREATE TABLE of MySQL's CREATE TABLE … SELECT, which the
+// rows follow in the same transaction. Source: WL#13355, MySQL 8.0.21.
+func createsWithRows(sql []byte) bool {
+	w := words{sql: sql}
+	if w.next() != "CREATE" {
+		return false
+	}
+	upper := bytes.ToUpper(sql[max(0, len(sql)-64):])
+	return bytes.HasSuffix(bytes.TrimRight(upper, " \t\r\n;"), []byte("START TRANSACTION"))
+}
+
+// xidOf reads the XID of an XA statement as servers log it: X'67',X”,1, and writes it in lower case.
+func xidOf(sql []byte) (string, error) {
+	w := words{sql: sql}
+	w.next()
+	w.next()
+	w.skip()
+	gtrid, rest, err := hexLiteral(w.sql)
+	if err != nil {
+		return "", fmt.Errorf("read XID of %q: %w", sql[:min(len(sql), 200)], err)
+	}
+	bqual, rest, err := hexLiteral(bytes.TrimPrefix(rest, []byte{','}))
+	if err != nil {
+		return "", fmt.Errorf("read XID of %q: %w", sql[:min(len(sql), 200)], err)
+	}
+	rest = bytes.TrimPrefix(rest, []byte{','})
+	n := 0
+	for n < len(rest) && (rest[n] >= '0' && rest[n] <= '9' || n == 0 && rest[n] == '-') {
+		n++
+	}
+	format, err := strconv.ParseInt(string(rest[:n]), 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("read XID of %q: format id: %w", sql[:min(len(sql), 200)], err)
+	}
+	return formatXID(gtrid, bqual, format), nil
+}
+
+// hexLiteral reads X'…' at the start of text.
+func hexLiteral(text []byte) (value, rest []byte, err error) {
+	if len(text) < 3 || text[0]|0x20 != 'x' || text[1] != '\'' {
+		return nil, text, fmt.Errorf("want X'…'")
+	}
+	digits, rest, found := bytes.Cut(text[2:], []byte{'\''})
+	if !found {
+		return nil, text, fmt.Errorf("X'… is not closed")
+	}
+	value, err = hex.DecodeString(string(digits))
+	return value, rest, err
+}
+
+func formatXID(gtrid, bqual []byte, format int64) string {
+	return fmt.Sprintf("X'%x',X'%x',%d", gtrid, bqual, format)
+}
