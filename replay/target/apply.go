@@ -2,6 +2,14 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"interlock/replay/binlog"
 )
@@ -24,24 +32,274 @@ type Chunk struct {
 	Steps []Step
 }
 
-// Applier applies chunks over one connection. It belongs to one goroutine.
-type Applier struct{}
-
 // Retries is how often an Applier tried a chunk again, by reason.
 type Retries struct{ Deadlocks, Lost int }
 
+// Applier applies chunks over one connection. It belongs to one goroutine.
+type Applier struct {
+	run     *Run
+	format  []byte // the log's format description event
+	sender  *sender
+	retries Retries
+	// generation is the run's before the connection was opened: see Run.generation.
+	generation int
+}
+
+// lockWaitTimeout is a worker's innodb_lock_wait_timeout in seconds. Workers write disjoint rows, and the target is
+// closed to others: what waits longer than this waits for a stranger.
+const lockWaitTimeout = 20
+
 // Applier opens a connection for chunks: no binary log, READ COMMITTED, the log's format description.
 func (r *Run) Applier(ctx context.Context, f *binlog.Format) (*Applier, error) {
-	return nil, errNotBuilt
+	a := &Applier{run: r, format: r.formatEvent(f)}
+	if err := a.open(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (r *Run) formatEvent(f *binlog.Format) []byte {
+	builder := binlog.Builder{Flavor: f.Flavor}
+	return builder.AppendFormat(nil, f)
+}
+
+func (a *Applier) open(ctx context.Context) error {
+	a.run.mu.Lock()
+	a.generation = a.run.generation
+	a.run.mu.Unlock()
+	s, err := a.run.server.sender(ctx, a.format)
+	if err != nil {
+		return err
+	}
+	a.sender = s
+	return nil
+}
+
+// sessionFor are the settings of a session that applies events.
+//
+// pseudo_slave_mode is what mysqlbinlog's output begins with. foreign_key_checks and unique_checks of the session
+// do not matter: every rows event carries its own.
+func (s *Server) sessionFor() []string {
+	return append(s.stateSession(), "SET SESSION pseudo_slave_mode=1", "SET SESSION innodb_lock_wait_timeout="+strconv.Itoa(lockWaitTimeout))
 }
 
 // Apply applies a chunk: BEGIN, steps, mark, COMMIT. Any error rolls the whole chunk back. A deadlock or lock
 // timeout is tried again, a lost connection is opened again (up to a bound) after a look whether the mark is
 // there. When Apply returns nil the chunk and its mark are committed, once.
-func (a *Applier) Apply(ctx context.Context, c *Chunk) error { return errNotBuilt }
+//
+// An *InterruptedError says that the target is gone or has lost commits: the run must be begun again.
+func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
+	const mostConflicts = 50 // with the pauses below about 20 s; a stranger's lock has then been met for 17 minutes
+	conflicts := 0
+	for {
+		err := a.once(ctx, c)
+		switch {
+		case err == nil:
+			if a.run.acknowledge(c.Mark, a.generation) {
+				return nil
+			}
+			err = a.again(ctx)
+		case lost(err):
+			a.retries.Lost++
+			err = a.again(ctx)
+		case isConflict(err) && conflicts < mostConflicts:
+			conflicts++
+			a.retries.Deadlocks++
+			err = pause(ctx, conflicts)
+		}
+		if err != nil {
+			return fmt.Errorf("apply chunk %d of epoch %d: %w", c.Mark.Chunk, c.Mark.Epoch, err)
+		}
+		if done, err := a.done(ctx, c.Mark); err != nil {
+			if lost(err) {
+				continue
+			}
+			return err
+		} else if done && a.run.acknowledge(c.Mark, a.generation) {
+			return nil
+		}
+	}
+}
+
+// isConflict tells whether a transaction fell to another one, and may be tried again.
+func isConflict(err error) bool {
+	code := errorCode(err)
+	return code == mysql.ER_LOCK_DEADLOCK || code == mysql.ER_LOCK_WAIT_TIMEOUT
+}
+
+// pause waits before the nth attempt: up to 1 ms, doubling up to 500 ms, with a jitter that parts two workers who met.
+func pause(ctx context.Context, attempt int) error {
+	most := min(time.Millisecond<<min(attempt, 10), 500*time.Millisecond)
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(rand.N(most)):
+		return nil
+	}
+}
+
+// once applies the chunk in one transaction.
+func (a *Applier) once(ctx context.Context, c *Chunk) error {
+	mark := fmt.Sprintf("INSERT INTO %s.chunk VALUES (%d, %d, %d)", stateSchema, a.run.id, c.Mark.Epoch, c.Mark.Chunk)
+	return a.sender.transaction(ctx, c.Steps, mark)
+}
+
+// again opens the connection again, once the run has found that the target lost nothing.
+func (a *Applier) again(ctx context.Context) error {
+	a.sender.conn.Close()
+	deadline := time.Now().Add(a.run.Patience)
+	for attempt := 1; ; attempt++ {
+		err := a.run.recover(ctx)
+		if err == nil {
+			err = a.open(ctx)
+		}
+		var interrupted *InterruptedError
+		if err == nil || errors.As(err, &interrupted) || ctx.Err() != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return &InterruptedError{What: "lost the target", Err: err}
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// done tells whether a mark is there.
+func (a *Applier) done(ctx context.Context, m Mark) (bool, error) {
+	count, err := a.sender.conn.text(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %s.chunk WHERE run = %d AND epoch = %d AND chunk = %d",
+		stateSchema, a.run.id, m.Epoch, m.Chunk))
+	return count == "1", wrapState("read mark", err)
+}
+
+// acknowledge notes a mark that the target has acknowledged on a connection of that generation. It is false where
+// the target may have been down since: then the mark must be looked for.
+func (r *Run) acknowledge(m Mark, generation int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if generation != r.generation {
+		return false
+	}
+	if r.last != nil && r.last.Number == m.Epoch && r.marks != nil {
+		r.marks[m.Chunk] = true
+	}
+	return true
+}
 
 // Retries so far.
-func (a *Applier) Retries() Retries { return Retries{} }
+func (a *Applier) Retries() Retries { return a.retries }
 
 // Close ends the connection.
-func (a *Applier) Close() error { return nil }
+func (a *Applier) Close() error { return a.sender.conn.Close() }
+
+// sender sends steps over a connection that is ready for events.
+type sender struct {
+	conn  *Conn
+	limit int    // max_allowed_packet: the length of a statement
+	buf   []byte // of the last BINLOG statement
+}
+
+// sender opens a connection for events and gives it the log's format description.
+func (s *Server) sender(ctx context.Context, format []byte) (*sender, error) {
+	c, err := s.prepared(ctx, s.sessionFor())
+	if err != nil {
+		return nil, err
+	}
+	out := &sender{conn: c}
+	if err := out.setFormat(ctx, s, format); err != nil {
+		c.Close()
+		return nil, err
+	}
+	limit, err := c.text(ctx, "SELECT @@SESSION.max_allowed_packet")
+	if err == nil {
+		out.limit, err = strconv.Atoi(limit)
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("read max_allowed_packet: %w", err)
+	}
+	return out, nil
+}
+
+// setFormat sends a format description. On a MySQL with GTIDs it leaves gtid_next undetermined, and the next BEGIN
+// would be error 1782: gtid_next is set at once, since inside a transaction it cannot be (1766).
+func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error {
+	if err := o.conn.ExecBytes(ctx, appendBinlog(nil, format)); err != nil {
+		return fmt.Errorf("send format description: %w", err)
+	}
+	if s.Flavor != binlog.MySQL {
+		return nil
+	}
+	if err := o.conn.Exec(ctx, "SET SESSION gtid_next='AUTOMATIC'"); err != nil {
+		return fmt.Errorf("set gtid_next: %w", err)
+	}
+	return nil
+}
+
+// transaction runs steps and a last statement between BEGIN and COMMIT. On an error everything is rolled back: the
+// server keeps the earlier events of a failed BINLOG in the open transaction.
+func (o *sender) transaction(ctx context.Context, steps []Step, last string) error {
+	err := o.conn.Exec(ctx, "BEGIN")
+	for i := 0; i < len(steps) && err == nil; i++ {
+		err = o.step(ctx, steps[i])
+	}
+	for _, sql := range []string{last, "COMMIT"} {
+		if err == nil && sql != "" {
+			err = o.conn.Exec(ctx, sql)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, rollback(ctx, o.conn, err))
+	}
+	return nil
+}
+
+// step runs one step.
+func (o *sender) step(ctx context.Context, step Step) error {
+	for _, sql := range step.Statements {
+		if err := o.conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("run %q: %w", shorten(sql), err)
+		}
+	}
+	batches, err := splitEvents(step.Events, batchBytes)
+	if err != nil {
+		return err
+	}
+	for _, b := range batches {
+		if length := binlogLen(b.end - b.start); length > o.limit {
+			return fmt.Errorf("apply rows to %s: %d bytes of events make a statement of %d, more than max_allowed_packet, which is %d: raise it (up to 1 GiB) and begin again",
+				b, b.end-b.start, length, o.limit)
+		}
+		o.buf = appendBinlog(o.buf[:0], step.Events[b.start:b.end])
+		if err := o.conn.ExecBytes(ctx, o.buf); err != nil {
+			return fmt.Errorf("apply rows to %s: %w", b, o.explain(ctx, err))
+		}
+	}
+	// One huge row must not keep its memory for the rest of the run.
+	if cap(o.buf) > 8*batchBytes {
+		o.buf = nil
+	}
+	return nil
+}
+
+// explain adds what the server wrote beside the error: the storage engine's words, the row's place.
+func (o *sender) explain(ctx context.Context, err error) error {
+	if errorCode(err) == 0 || lost(err) || isConflict(err) {
+		return err
+	}
+	rows, warnErr := o.conn.Query(ctx, "SHOW WARNINGS LIMIT 5")
+	if warnErr != nil {
+		return errors.Join(err, warnErr)
+	}
+	var more []string
+	for _, row := range rows {
+		if len(row) == 3 && !strings.Contains(err.Error(), row[2].Text) {
+			more = append(more, row[2].Text)
+		}
+	}
+	if len(more) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(more, "; "))
+}

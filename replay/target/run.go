@@ -2,6 +2,13 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"interlock/replay/binlog"
 )
@@ -9,13 +16,14 @@ import (
 // RunSpec is what a run is: on resume all of it must be the same but what Tunable holds, which comes from the
 // first start.
 type RunSpec struct {
-	Fingerprint string            // of files, range and filters
+	Fingerprint string            // of files, range and filters; at most 255 bytes
 	Describe    map[string]string // the same in words, so that a refusal can name the difference
 	Tunable     map[string]string // chunk size, memory, format version, …: as first used
 	Skip        string            // GTIDs that the target had at the first start, frozen
 }
 
-// Epoch is the unfinished or last epoch of a run as the target keeps it.
+// Epoch is the unfinished or last epoch of a run as the target keeps it. A barrier counts as an epoch of no
+// chunks.
 type Epoch struct {
 	Number   int64
 	From, To string // opaque to target: where the epoch begins and ends
@@ -23,32 +31,283 @@ type Epoch struct {
 	Chunks   int
 	Digest   string // of the plan; a resumed epoch must come out the same
 	GTIDs    string // of the transactions that end in it
+	Goes     bool   // something goes in its first phase: until it is finished rows are missing
 	Finished bool
 }
 
-// Run is a run on a target, new or resumed. It holds the lock against a second one (GET_LOCK).
+// Run is a run on a target, new or resumed. It holds the lock against a second one (GET_LOCK). Its methods may
+// be called from several goroutines at once, except Close; Appliers and the Session have connections of their
+// own.
 type Run struct {
 	Resumed bool
+	Done    bool    // it is finished: there is nothing to do
 	Spec    RunSpec // as first used
-	Last    *Epoch  // nil: none yet
+	Last    *Epoch  // nil: none yet; as Open found it
+	// Patience is how long a lost server is waited for.
+	Patience time.Duration
+
+	server *Server
+	id     int64
+
+	mu   sync.Mutex // guards what follows, and is held while the control connection is used
+	conn *Conn      // the control connection; it has the lock
+	// generation counts the control connections. What another connection did is certain only as long as the
+	// generation has not changed: a server that went down may have lost it.
+	generation int
+	last       *Epoch          // what the target keeps, as far as it has told us
+	marks      map[int]bool    // of last: chunks whose commit was acknowledged
+	gtids      *binlog.GTIDSet // as record.gtids
 }
 
+// patience is the default of Run.Patience: a server that recovers from a crash has started within it.
+const patience = 60 * time.Second
+
 // Open creates the schema interlock_replay where it is missing, takes the lock, finds the run or makes it.
-func (s *Server) Open(ctx context.Context, spec RunSpec) (*Run, error) { return nil, errNotBuilt }
+//
+// A run that was interrupted is resumed by the same command alone: any other is refused while one is
+// unfinished. A barrier that was interrupted is decided here: by its GTID where that is sure, else it is an
+// *OpenIntentError, which the Run is returned with, so that ResolveIntent can be called.
+func (s *Server) Open(ctx context.Context, spec RunSpec) (*Run, error) {
+	r := &Run{server: s, Patience: patience}
+	c, err := s.control(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.conn = c
+	if err := r.open(ctx, spec); err != nil {
+		var intent *OpenIntentError
+		if errors.As(err, &intent) {
+			return r, err
+		}
+		c.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Run) open(ctx context.Context, spec RunSpec) error {
+	if err := makeState(ctx, r.conn); err != nil {
+		return err
+	}
+	if err := takeLock(ctx, r.conn); err != nil {
+		return err
+	}
+	all, err := records(ctx, r.conn)
+	if err != nil {
+		return err
+	}
+	var found *record
+	for i := range all {
+		if all[i].spec.Fingerprint == spec.Fingerprint {
+			found = &all[i]
+		} else if err := r.other(ctx, all[i], spec); err != nil {
+			return err
+		}
+	}
+	r.Spec = spec
+	if found == nil {
+		if r.id, err = insertRun(ctx, r.conn, spec); err != nil {
+			return err
+		}
+		r.gtids = &binlog.GTIDSet{}
+		return r.hold(ctx)
+	}
+	return r.resume(ctx, found)
+}
+
+// other refuses to begin beside another run that is unfinished. One that never began an epoch has changed
+// nothing and is forgotten.
+func (r *Run) other(ctx context.Context, o record, spec RunSpec) error {
+	if o.done {
+		return nil
+	}
+	last, err := lastEpoch(ctx, r.conn, o.id)
+	if err != nil {
+		return err
+	}
+	intent, err := readIntent(ctx, r.conn, o.id)
+	if err != nil {
+		return err
+	}
+	if last == nil && intent == nil {
+		return wrapState("remove run", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, o.id)))
+	}
+	return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state",
+		o.started, differences(o.spec.Describe, spec.Describe))
+}
+
+// differences names what two descriptions do not have in common.
+func differences(was, is map[string]string) string {
+	keys := slices.Sorted(maps.Keys(was))
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		if _, ok := was[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	var all []string
+	for _, key := range keys {
+		if was[key] != is[key] {
+			all = append(all, fmt.Sprintf("%s was %q, now %q", key, was[key], is[key]))
+		}
+	}
+	if len(all) == 0 {
+		return "it has another fingerprint"
+	}
+	return strings.Join(all, "; ")
+}
+
+func (r *Run) resume(ctx context.Context, found *record) error {
+	r.id, r.Resumed, r.Spec, r.Done = found.id, true, found.spec, found.done
+	if found.temporary && !found.done {
+		return errors.New("resume run: temporary tables were open when it was interrupted, and are lost: restore the backup and begin again")
+	}
+	var err error
+	if r.gtids, err = binlog.ParseGTIDSet(r.server.Flavor, found.gtids); err != nil {
+		return wrapState("read GTIDs", err)
+	}
+	if r.last, err = lastEpoch(ctx, r.conn, r.id); err != nil {
+		return err
+	}
+	if r.last != nil && !r.last.Finished {
+		if r.marks, err = chunksDone(ctx, r.conn, r.id, r.last.Number); err != nil {
+			return err
+		}
+	}
+	if err := r.hold(ctx); err != nil {
+		return err
+	}
+	if err := r.settleIntent(ctx); err != nil {
+		return err
+	}
+	r.Last = r.last.clone()
+	return r.publish(ctx)
+}
+
+func (e *Epoch) clone() *Epoch {
+	if e == nil {
+		return nil
+	}
+	c := *e
+	return &c
+}
 
 // BeginEpoch writes an epoch down before its first chunk. For the epoch that a resumed run left unfinished it
-// compares chunks and digest, and returns which chunks are done.
+// compares what was written down, and returns which chunks are done.
+//
+// A plain commit is enough, whatever innodb_flush_log_at_trx_commit says: the epoch and its chunks are in one
+// redo log, in this order, and a crash cuts that log at one place. There is no chunk without its epoch.
 func (r *Run) BeginEpoch(ctx context.Context, e Epoch) (done map[int]bool, err error) {
-	return nil, errNotBuilt
+	e.Finished = false
+	err = r.control(ctx, func(c *Conn) error {
+		last, err := lastEpoch(ctx, c, r.id) // not r.last: it may have come by a commit whose answer was lost
+		if err != nil {
+			return err
+		}
+		if err := r.kept(last); err != nil {
+			return err
+		}
+		if last != nil && !last.Finished {
+			if err := last.same(e); err != nil {
+				return err
+			}
+			done, err = chunksDone(ctx, c, r.id, e.Number)
+		} else if last != nil && e.Number <= last.Number {
+			err = fmt.Errorf("begin epoch %d: epoch %d is finished", e.Number, last.Number)
+		} else {
+			err = wrapState("begin epoch", c.Exec(ctx, insertEpoch(r.id, e)))
+		}
+		if err == nil {
+			r.last, r.marks = e.clone(), map[int]bool{}
+			maps.Copy(r.marks, done)
+		}
+		return err
+	})
+	return done, err
+}
+
+// same compares an epoch with what the interrupted run wrote down.
+func (e *Epoch) same(now Epoch) error {
+	was := *e
+	was.Finished, now.Finished = false, false
+	if was == now {
+		return nil
+	}
+	for _, field := range []struct{ name, was, now string }{
+		{"number", fmt.Sprint(was.Number), fmt.Sprint(now.Number)},
+		{"start", was.From, now.From},
+		{"end", was.To, now.To},
+		{"number of chunks", fmt.Sprint(was.Chunks), fmt.Sprint(now.Chunks)},
+		{"plan", was.Plan, now.Plan},
+		{"digest", was.Digest, now.Digest},
+		{"GTIDs", was.GTIDs, now.GTIDs},
+		{"first phase", fmt.Sprint(was.Goes), fmt.Sprint(now.Goes)},
+	} {
+		if field.was != field.now {
+			return fmt.Errorf("begin epoch %d: it was interrupted and does not come out the same again: its %s was %q, now %q: use the same files and the version that began the run, or restore the backup and begin again",
+				was.Number, field.name, field.was, field.now)
+		}
+	}
+	return fmt.Errorf("begin epoch %d: it does not come out the same again", was.Number)
 }
 
 // FinishEpoch marks the epoch finished with its GTIDs, removes its chunk rows, and adds the GTIDs to the
-// server's (gtid_purged; MariaDB: gtid_slave_pos).
+// server's (gtid_purged; MariaDB: gtid_slave_pos). It refuses an epoch that has not as many marks as chunks.
+// An interruption before the GTIDs are with the server is made good by the next Open.
 func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDSet) error {
-	return errNotBuilt
+	return r.control(ctx, func(c *Conn) error {
+		last, err := lastEpoch(ctx, c, r.id)
+		if err != nil {
+			return err
+		}
+		if last == nil || last.Number != number {
+			return fmt.Errorf("finish epoch %d: the target does not know it as its last", number)
+		}
+		all := r.gtids.Clone()
+		all.AddSet(gtids)
+		if !last.Finished {
+			done, err := chunksDone(ctx, c, r.id, number)
+			if err != nil {
+				return err
+			}
+			if len(done) != last.Chunks {
+				return fmt.Errorf("finish epoch %d: %d of its %d chunks are marked as applied: run the same command again, it resumes", number, len(done), last.Chunks)
+			}
+			err = transaction(ctx, c,
+				fmt.Sprintf("UPDATE %s.epoch SET finished = 1 WHERE run = %d AND number = %d", stateSchema, r.id, number),
+				fmt.Sprintf("UPDATE %s.run SET gtids = %s WHERE id = %d", stateSchema, hexText(all.String()), r.id),
+				fmt.Sprintf("DELETE FROM %s.chunk WHERE run = %d", stateSchema, r.id),
+				forgetEpochs(r.id, number))
+			if err != nil {
+				return wrapState(fmt.Sprintf("finish epoch %d", number), err)
+			}
+			last.Finished = true
+		}
+		r.last, r.gtids, r.marks = last, all, nil
+		return r.publish(ctx)
+	})
 }
 
-// Finish marks the run finished; Close lets go of the lock.
-func (r *Run) Finish(ctx context.Context) error { return errNotBuilt }
+// Finish marks the run finished.
+func (r *Run) Finish(ctx context.Context) error {
+	return r.control(ctx, func(c *Conn) error {
+		if r.last != nil && !r.last.Finished {
+			return fmt.Errorf("finish run: epoch %d is unfinished", r.last.Number)
+		}
+		if err := r.publish(ctx); err != nil {
+			return err
+		}
+		sql := fmt.Sprintf("UPDATE %s.run SET finished = COALESCE(finished, UTC_TIMESTAMP(6)), holder = '', holder_connection = 0 WHERE id = %d", stateSchema, r.id)
+		if err := c.Exec(ctx, sql); err != nil {
+			return wrapState("finish run", err)
+		}
+		// The last commits of all, which nothing behind them will push out.
+		return r.flush(ctx, c)
+	})
+}
 
-func (r *Run) Close() error { return nil }
+// Close lets go of the lock.
+func (r *Run) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn.Close()
+}

@@ -2,32 +2,238 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"interlock/replay/binlog"
 )
 
-// Session is the one connection on which barriers run, one after the other; temporary tables live in it.
-type Session struct{}
-
-// Session opens it. It is not reopened when it is lost.
-func (r *Run) Session(ctx context.Context, f *binlog.Format) (*Session, error) {
-	return nil, errNotBuilt
+// Session is the one connection on which barriers run, one after the other; temporary tables live in it. It
+// belongs to one goroutine.
+type Session struct {
+	run    *Run
+	format []byte
+	sender *sender
+	broken error // why no barrier can run on it any more
 }
 
 // Barrier is what runs alone.
 type Barrier struct {
-	Number        int64 // counted as an epoch
-	GTID          binlog.GTID
+	Number int64 // counted as an epoch
+	GTID   binlog.GTID
+	// GTIDs are of several transactions that have been merged into one; GTID is zero then, and Transactional true.
+	GTIDs         *binlog.GTIDSet
 	Steps         []Step // verbatim, in order, BEGIN and COMMIT among them
 	Transactional bool   // InnoDB alone, between BEGIN and COMMIT: its mark goes into its transaction
 	What          string // for the intent row and errors: position, GTID, the statement's first 200 characters
 	From, To      string // as of Epoch
 }
 
-// Run runs a barrier exactly once: under its own GTID on MySQL with GTIDs, under an intent row committed with
-// flush 1 elsewhere. A barrier whose GTID is in gtid_executed has run. An intent left open by a crash is an
-// error at Open that names What.
-func (s *Session) Run(ctx context.Context, b Barrier) error { return errNotBuilt }
+// Session opens it. It is not reopened when it is lost.
+func (r *Run) Session(ctx context.Context, f *binlog.Format) (*Session, error) {
+	s := &Session{run: r, format: r.formatEvent(f)}
+	var err error
+	if s.sender, err = r.server.sender(ctx, s.format); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// SetFormat sends the format description of another file of the log: what follows was written by another version.
+func (s *Session) SetFormat(ctx context.Context, f *binlog.Format) error {
+	s.format = s.run.formatEvent(f)
+	return s.sender.setFormat(ctx, s.run.server, s.format)
+}
+
+// SetTemporary notes whether temporary tables are open, before the statement that opens the first or after the one
+// that drops the last: a run that is interrupted while they are cannot be resumed.
+func (s *Session) SetTemporary(ctx context.Context, open bool) error {
+	return s.run.control(ctx, func(c *Conn) error {
+		sql := fmt.Sprintf("UPDATE %s.run SET temporary_open = %d WHERE id = %d", stateSchema, number(open), s.run.id)
+		return wrapState("note temporary tables", c.Exec(ctx, sql))
+	})
+}
+
+// Run runs a barrier exactly once. A Transactional one has its mark in its own transaction. Any other runs after an
+// intent that is on disk, and its end is written down behind it; on a MySQL with GTIDs its own GTID, which
+// commits with it, tells whether it ran.
+//
+// Every error ends the run. An *InterruptedError says that the same command resumes it. After an error of the
+// server's the transaction has been rolled back; of a barrier that is not Transactional an intent stays, which the
+// next Open decides or names.
+func (s *Session) Run(ctx context.Context, b Barrier) error {
+	if s.broken != nil {
+		return fmt.Errorf("run %s: %w", b.What, s.broken)
+	}
+	err := s.check(b)
+	if err == nil && b.Transactional {
+		err = s.transactional(ctx, b)
+	} else if err == nil {
+		err = s.verbatim(ctx, b)
+	}
+	if err == nil {
+		return nil
+	}
+	if lost(err) {
+		s.broken = errors.New("its session has been lost")
+		// Whether it has taken effect is known to the next Open, by mark, GTID or intent; what the session held is gone.
+		err = &InterruptedError{What: "lost the connection to the target", Err: err}
+	}
+	return fmt.Errorf("run %s: %w", b.What, err)
+}
+
+// check refuses what cannot be run exactly once.
+func (s *Session) check(b Barrier) error {
+	if !b.Transactional {
+		if b.GTIDs != nil && !b.GTIDs.Empty() {
+			return errors.New("several transactions as one barrier must be transactional")
+		}
+		return nil
+	}
+	if n := len(b.Steps); n > 0 {
+		if sql := b.Steps[n-1].Statements; len(sql) > 0 && len(b.Steps[n-1].Events) == 0 && strings.EqualFold(strings.Trim(sql[len(sql)-1], " \t\r\n;"), "COMMIT") {
+			return nil
+		}
+	}
+	return errors.New("a transactional barrier must end in COMMIT")
+}
+
+// ownGTID is the GTID under which a barrier runs, empty if none.
+func (s *Session) ownGTID(b Barrier) string {
+	if s.run.server.Flavor != binlog.MySQL || !s.run.server.GTIDs {
+		return ""
+	}
+	return b.GTID.String()
+}
+
+// epochOf is the finished epoch that stands for a barrier.
+func (b Barrier) epochOf() Epoch {
+	return Epoch{Number: b.Number, From: b.From, To: b.To, Finished: true}
+}
+
+// transactional puts the mark before the COMMIT: the barrier and its mark are one transaction.
+func (s *Session) transactional(ctx context.Context, b Barrier) error {
+	gtids := s.run.gtidsWith(b, s.ownGTID(b) != "")
+	if err := s.own(ctx, b); err != nil {
+		return err
+	}
+	last := b.Steps[len(b.Steps)-1]
+	steps := append(append([]Step{}, b.Steps[:len(b.Steps)-1]...), Step{Statements: last.Statements[:len(last.Statements)-1]})
+	marks := Step{Statements: []string{forgetEpochs(s.run.id, b.Number), insertEpoch(s.run.id, b.epochOf())}}
+	if gtids != nil {
+		marks.Statements = append(marks.Statements, setGTIDs(s.run.id, gtids.String()))
+	}
+	marks.Statements = append(marks.Statements, last.Statements[len(last.Statements)-1])
+	if err := s.steps(ctx, append(steps, marks)); err != nil {
+		return err
+	}
+	if err := s.disown(ctx, b); err != nil {
+		return err
+	}
+	s.run.ran(b, gtids)
+	return nil
+}
+
+// verbatim runs the barrier between an intent and its mark.
+func (s *Session) verbatim(ctx context.Context, b Barrier) error {
+	gtids := s.run.gtidsWith(b, s.ownGTID(b) != "")
+	if err := s.run.intend(ctx, b, s.ownGTID(b), gtids); err != nil {
+		return err
+	}
+	if err := s.own(ctx, b); err != nil {
+		return err
+	}
+	if err := s.steps(ctx, b.Steps); err != nil {
+		return err
+	}
+	if err := s.disown(ctx, b); err != nil {
+		return err
+	}
+	if err := s.run.fulfil(ctx, b.epochOf(), gtids); err != nil {
+		return err
+	}
+	return s.detach(ctx, b)
+}
+
+// own makes the next transaction the one that the barrier's GTID names. A GTID that the server has already would
+// make it pass over the barrier in silence: since Open has decided every interrupted one, somebody else has
+// used it up.
+func (s *Session) own(ctx context.Context, b Barrier) error {
+	gtid := s.ownGTID(b)
+	if gtid == "" {
+		return nil
+	}
+	there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+	if err != nil {
+		return fmt.Errorf("look for GTID %s: %w", gtid, err)
+	}
+	if there != "0" {
+		return fmt.Errorf("GTID %s is in gtid_executed, but this run has not run it: something else has used it on the target", gtid)
+	}
+	if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next="+quoteHexless(gtid)); err != nil {
+		return fmt.Errorf("set gtid_next to %s: %w", gtid, err)
+	}
+	return nil
+}
+
+// disown goes back to transactions without a GTID. A barrier that committed nothing under its GTID leaves it to an
+// empty transaction, as the source's log has it.
+func (s *Session) disown(ctx context.Context, b Barrier) error {
+	gtid := s.ownGTID(b)
+	if gtid == "" {
+		return nil
+	}
+	there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+	if err != nil {
+		return fmt.Errorf("look for GTID %s: %w", gtid, err)
+	}
+	statements := []string{"SET SESSION gtid_next='AUTOMATIC'"}
+	if there == "0" {
+		statements = []string{"BEGIN", "COMMIT", "SET SESSION gtid_next='AUTOMATIC'"}
+	}
+	for _, sql := range statements {
+		if err := s.sender.conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("end GTID %s: %w", gtid, err)
+		}
+	}
+	return nil
+}
+
+// quoteHexless is a string literal of a GTID, which needs no escapes in any sql_mode: the session's is the log's.
+func quoteHexless(gtid string) string { return "'" + strings.ReplaceAll(gtid, "'", "") + "'" }
+
+// steps runs them as they are, and rolls back what an error leaves open.
+func (s *Session) steps(ctx context.Context, steps []Step) error {
+	for _, step := range steps {
+		if err := s.sender.step(ctx, step); err != nil {
+			s.broken = errors.New("a barrier on it has failed")
+			return errors.Join(err, rollback(ctx, s.sender.conn, err))
+		}
+	}
+	return nil
+}
+
+// detach opens the connection again after an XA PREPARE, which MariaDB (and MySQL with xa_detach_on_prepare=OFF)
+// leaves attached to it: nothing but XA COMMIT and ROLLBACK could run there any more. The prepared transaction stays.
+func (s *Session) detach(ctx context.Context, b Barrier) error {
+	prepared := false
+	for _, step := range b.Steps {
+		for _, sql := range step.Statements {
+			prepared = prepared || len(sql) > 10 && strings.EqualFold(strings.Join(strings.Fields(sql)[:2], " "), "XA PREPARE")
+		}
+	}
+	if !prepared {
+		return nil
+	}
+	again, err := s.run.server.sender(ctx, s.format)
+	if err != nil {
+		return err
+	}
+	s.sender.conn.Close()
+	s.sender = again
+	return nil
+}
 
 // Close ends it.
-func (s *Session) Close() error { return nil }
+func (s *Session) Close() error { return s.sender.conn.Close() }

@@ -2,22 +2,125 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
-// Status is what --status prints.
+// Status is what --status prints of one run.
 type Status struct {
 	Fingerprint  string
+	Describe     map[string]string
 	Started      time.Time
+	Done         bool
+	Holder       string // who has the lock and since when, where the run is not done
 	Epoch        Epoch
 	ChunksDone   int
-	Inconsistent bool // between the phases of an epoch: rows are missing
-	Intent       string
-	Closed       bool // the target is closed to others for the run
+	Inconsistent bool   // an epoch with a first phase has begun and is unfinished: rows are missing
+	Intent       string // a barrier that has begun and is not known to have ended
+	Temporary    bool   // temporary tables are open: it cannot be resumed once it is interrupted
+	Closed       bool   // the target is closed to others for the run
 }
 
-// Status reads the runs that the target knows. It changes nothing.
-func (s *Server) Status(ctx context.Context) ([]Status, error) { return nil, errNotBuilt }
+// Status reads the runs that the target knows, oldest first. It changes nothing.
+func (s *Server) Status(ctx context.Context) ([]Status, error) {
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	there, err := stateThere(ctx, c)
+	if err != nil || !there {
+		return nil, err
+	}
+	all, err := records(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := c.text(ctx, "SELECT COUNT(*) FROM "+stateSchema+".setting")
+	if err != nil {
+		return nil, wrapState("read settings", err)
+	}
+	var out []Status
+	for _, one := range all {
+		st, err := statusOf(ctx, c, one)
+		if err != nil {
+			return nil, err
+		}
+		st.Closed = !st.Done && settings != "0"
+		out = append(out, st)
+	}
+	return out, nil
+}
 
-// DropState removes the schema interlock_replay, unless a run is unfinished.
-func (s *Server) DropState(ctx context.Context) error { return errNotBuilt }
+func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
+	st := Status{Fingerprint: one.spec.Fingerprint, Describe: one.spec.Describe, Done: one.done, Temporary: one.temporary}
+	var err error
+	if st.Started, err = time.Parse("2006-01-02 15:04:05.999999", one.started); err != nil {
+		return st, fmt.Errorf("read run %d: %w", one.id, err)
+	}
+	if !one.done {
+		st.Holder = one.holder
+	}
+	last, err := lastEpoch(ctx, c, one.id)
+	if err != nil {
+		return st, err
+	}
+	if last != nil {
+		st.Epoch, st.ChunksDone = *last, last.Chunks
+		st.Inconsistent = last.Goes && !last.Finished
+		if !last.Finished {
+			done, err := chunksDone(ctx, c, one.id, last.Number)
+			if err != nil {
+				return st, err
+			}
+			st.ChunksDone = len(done)
+		}
+	}
+	open, err := readIntent(ctx, c, one.id)
+	if err != nil {
+		return st, err
+	}
+	if open != nil {
+		st.Intent = open.what
+	}
+	return st, nil
+}
+
+// ErrUnfinished is why DropState refuses.
+var ErrUnfinished = errors.New("a run on this server is unfinished")
+
+// DropState removes the schema interlock_replay. Where a run is unfinished that is refused, unless unfinished says
+// that it may go too: the state came with the backup, or the server has been given up.
+func (s *Server) DropState(ctx context.Context, unfinished bool) error {
+	c, err := s.control(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	there, err := stateThere(ctx, c)
+	if err != nil && !unfinished {
+		return err
+	}
+	if !there && err == nil {
+		return nil
+	}
+	if err := takeLock(ctx, c); err != nil {
+		return err
+	}
+	if !unfinished {
+		all, err := records(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			if !one.done {
+				return fmt.Errorf("drop state: %w, begun %s UTC: resume it, or, if the server has been restored since, drop its state with --force", ErrUnfinished, one.started)
+			}
+		}
+	}
+	if err := c.Exec(ctx, "DROP DATABASE "+stateSchema); err != nil {
+		return fmt.Errorf("drop state: %w", err)
+	}
+	return nil
+}

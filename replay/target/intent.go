@@ -1,0 +1,209 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"interlock/replay/binlog"
+)
+
+// OpenIntentError is returned by Open where a barrier was interrupted and nothing on the target tells whether it has
+// taken effect. A person looks, and calls ResolveIntent.
+type OpenIntentError struct{ What string }
+
+func (e *OpenIntentError) Error() string {
+	return "resume run: it was interrupted while this ran, and whether it has taken effect cannot be told: " + e.What +
+		" (look whether it has; then say so by --resolve-intent done, or --resolve-intent redo if it has not at all)"
+}
+
+// intent is a barrier that has begun.
+type intent struct {
+	epoch Epoch
+	gtid  string // under which it runs; empty: none
+	gtids string // record.gtids once it has run
+	what  string
+}
+
+func readIntent(ctx context.Context, c *Conn, run int64) (*intent, error) {
+	rows, err := c.Query(ctx, fmt.Sprintf("SELECT number, from_position, to_position, gtid, gtids, what FROM %s.intent WHERE run = %d", stateSchema, run))
+	if err != nil || len(rows) == 0 {
+		return nil, wrapState("read intent", err)
+	}
+	row := rows[0]
+	n, err := strconv.ParseInt(row[0].Text, 10, 64)
+	if err != nil {
+		return nil, wrapState("read intent", err)
+	}
+	return &intent{epoch: Epoch{Number: n, From: row[1].Text, To: row[2].Text, Finished: true}, gtid: row[3].Text, gtids: row[4].Text, what: row[5].Text}, nil
+}
+
+// gtidsWith is the run's GTIDs once a barrier has run, nil where they stay as they are: on a MySQL with GTIDs a
+// barrier enters its own.
+func (r *Run) gtidsWith(b Barrier, owns bool) *binlog.GTIDSet {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	single := !owns && b.GTID != (binlog.GTID{})
+	if !single && (b.GTIDs == nil || b.GTIDs.Empty()) {
+		return nil
+	}
+	all := r.gtids.Clone()
+	if single {
+		all.Add(b.GTID)
+	}
+	if b.GTIDs != nil {
+		all.AddSet(b.GTIDs)
+	}
+	return all
+}
+
+func setGTIDs(run int64, gtids string) string {
+	return fmt.Sprintf("UPDATE %s.run SET gtids = %s WHERE id = %d", stateSchema, hexText(gtids), run)
+}
+
+// intend writes the intent down, on disk.
+func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.GTIDSet) error {
+	after := ""
+	if gtids != nil {
+		after = gtids.String()
+	}
+	return r.control(ctx, func(c *Conn) error {
+		last, err := lastEpoch(ctx, c, r.id)
+		if err == nil {
+			err = r.kept(last)
+		}
+		if err != nil {
+			return err
+		}
+		if last != nil && (!last.Finished || last.Number >= b.Number) {
+			return fmt.Errorf("epoch %d must be finished before barrier %d", last.Number, b.Number)
+		}
+		sql := fmt.Sprintf("REPLACE INTO %s.intent VALUES (%d, %d, %s, %s, %s, %s, %s)", stateSchema, r.id, b.Number,
+			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(b.What))
+		if err := c.Exec(ctx, sql); err != nil {
+			return wrapState("write intent", err)
+		}
+		return r.flush(ctx, c)
+	})
+}
+
+// flush brings every commit so far to the disk, whatever innodb_flush_log_at_trx_commit is. On MySQL FLUSH ENGINE
+// LOGS does (and persists GTIDs; innobase_flush_logs, ha_innodb.cc). On MariaDB it does nothing while the variable is 0
+// (10.11: Innodb_lsn_flushed stays), so that one more commit is made under 1.
+func (r *Run) flush(ctx context.Context, c *Conn) error {
+	if r.server.Flavor == binlog.MySQL {
+		return wrapState("flush", c.Exec(ctx, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS"))
+	}
+	was, err := c.text(ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")
+	if err != nil {
+		return wrapState("flush", err)
+	}
+	statements := []string{fmt.Sprintf("UPDATE %s.run SET flushes = flushes + 1 WHERE id = %d", stateSchema, r.id)}
+	if was != "1" {
+		statements = []string{"SET GLOBAL innodb_flush_log_at_trx_commit=1", statements[0], "SET GLOBAL innodb_flush_log_at_trx_commit=" + was}
+	}
+	for _, sql := range statements {
+		if err := c.Exec(ctx, sql); err != nil {
+			return wrapState("flush", err)
+		}
+	}
+	return nil
+}
+
+// fulfil writes down that a barrier has run, in the place of its intent.
+func (r *Run) fulfil(ctx context.Context, e Epoch, gtids *binlog.GTIDSet) error {
+	return r.control(ctx, func(c *Conn) error { return r.fulfilled(ctx, c, e, gtids) })
+}
+
+func (r *Run) fulfilled(ctx context.Context, c *Conn, e Epoch, gtids *binlog.GTIDSet) error {
+	statements := []string{
+		forgetEpochs(r.id, e.Number+1),
+		insertEpoch(r.id, e),
+		fmt.Sprintf("DELETE FROM %s.intent WHERE run = %d", stateSchema, r.id),
+	}
+	if gtids != nil {
+		statements = append(statements, setGTIDs(r.id, gtids.String()))
+	}
+	if err := transaction(ctx, c, statements...); err != nil {
+		return wrapState("finish barrier", err)
+	}
+	r.note(e, gtids)
+	return nil
+}
+
+// note takes over what the target now keeps. r.mu is held.
+func (r *Run) note(e Epoch, gtids *binlog.GTIDSet) {
+	r.last, r.marks = e.clone(), nil
+	if gtids != nil {
+		r.gtids = gtids
+	}
+}
+
+// ran notes a transactional barrier, which has written its epoch itself.
+func (r *Run) ran(b Barrier, gtids *binlog.GTIDSet) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(b.epochOf(), gtids)
+}
+
+// settleIntent decides an intent that an interrupted run left open. A GTID that is there has run. One that is not
+// there has not, if everything on the target is transactional: then the barrier rolled back as a whole.
+func (r *Run) settleIntent(ctx context.Context) error {
+	open, err := readIntent(ctx, r.conn, r.id)
+	if err != nil || open == nil {
+		return err
+	}
+	if open.gtid == "" {
+		return &OpenIntentError{What: open.what}
+	}
+	there, err := r.conn.text(ctx, "SELECT GTID_SUBSET("+quoteText(open.gtid)+", @@GLOBAL.gtid_executed)")
+	if err != nil {
+		return fmt.Errorf("look for GTID %s: %w", open.gtid, err)
+	}
+	if there != "0" {
+		return r.settle(ctx, open, true)
+	}
+	others, err := r.conn.text(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' "+
+		"AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')")
+	if err != nil {
+		return fmt.Errorf("look for tables that are not transactional: %w", err)
+	}
+	if others != "0" {
+		return &OpenIntentError{What: open.what}
+	}
+	return r.settle(ctx, open, false)
+}
+
+// settle writes down how an intent ended.
+func (r *Run) settle(ctx context.Context, open *intent, done bool) error {
+	if !done {
+		return wrapState("remove intent", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.intent WHERE run = %d", stateSchema, r.id)))
+	}
+	var gtids *binlog.GTIDSet
+	if open.gtids != "" {
+		var err error
+		if gtids, err = binlog.ParseGTIDSet(r.server.Flavor, open.gtids); err != nil {
+			return wrapState("read GTIDs", err)
+		}
+	}
+	return r.fulfilled(ctx, r.conn, open.epoch, gtids)
+}
+
+// ResolveIntent says how the barrier of an *OpenIntentError ended: done, or not at all, so that it is run again. The
+// run can then be used as if Open had returned no error.
+func (r *Run) ResolveIntent(ctx context.Context, done bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	open, err := readIntent(ctx, r.conn, r.id)
+	if err != nil {
+		return err
+	}
+	if open == nil {
+		return fmt.Errorf("resolve intent: none is open")
+	}
+	if err := r.settle(ctx, open, done); err != nil {
+		return err
+	}
+	r.Last = r.last.clone()
+	return r.publish(ctx)
+}

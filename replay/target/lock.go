@@ -1,0 +1,90 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"interlock/replay/binlog"
+)
+
+// lockName is the server-wide lock of a run. A run is of the whole server, so there is one.
+const lockName = "interlock_replay"
+
+// lockWait is how long a second start waits for the first one's lock: long enough for a connection that has
+// just been closed to be gone.
+const lockWait = 2 * time.Second
+
+// control opens the connection that reads and writes the state. Its statements are never logged.
+func (s *Server) control(ctx context.Context) (*Conn, error) {
+	return s.prepared(ctx, s.stateSession())
+}
+
+// prepared opens a connection and runs statements on it.
+func (s *Server) prepared(ctx context.Context, statements []string) (*Conn, error) {
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, sql := range statements {
+		if err := c.Exec(ctx, sql); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("prepare session: %s: %w", sql, err)
+		}
+	}
+	return c, nil
+}
+
+// stateSession are the settings of a session that writes the state and ALTERs counters.
+func (s *Server) stateSession() []string {
+	sets := []string{"SET SESSION sql_log_bin=0", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION lock_wait_timeout=60"}
+	if s.Flavor == binlog.MySQL {
+		sets = append(sets, "SET SESSION sql_require_primary_key=0, information_schema_stats_expiry=0")
+	}
+	return sets
+}
+
+// takeLock takes the lock or says who has it.
+func takeLock(ctx context.Context, c *Conn) error {
+	got, err := c.text(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", lockName, int(lockWait.Seconds())))
+	if err != nil {
+		return fmt.Errorf("lock target: %w", err)
+	}
+	switch got {
+	case "1":
+		return nil
+	case "0":
+		return fmt.Errorf("lock target: another replay is running on this server: %s", whoHolds(ctx, c))
+	default:
+		return errors.New("lock target: the server could not tell (GET_LOCK is NULL)")
+	}
+}
+
+// whoHolds is who has the lock, in words.
+func whoHolds(ctx context.Context, c *Conn) string {
+	rows, err := c.Query(ctx, fmt.Sprintf("SELECT IS_USED_LOCK('%[1]s'), COALESCE((SELECT CONCAT(holder, ', since ', held_since, ' UTC') "+
+		"FROM %[2]s.run WHERE holder_connection = IS_USED_LOCK('%[1]s') ORDER BY held_since DESC LIMIT 1), 'not yet written down who')", lockName, stateSchema))
+	if err != nil || len(rows) == 0 {
+		return "who it is cannot be read"
+	}
+	return fmt.Sprintf("connection %s, %s", rows[0][0].Text, rows[0][1].Text)
+}
+
+// hold writes down who has the lock.
+func (r *Run) hold(ctx context.Context) error {
+	sql := fmt.Sprintf("UPDATE %s.run SET holder = %s, holder_connection = %d, held_since = UTC_TIMESTAMP(6) WHERE id = %d",
+		stateSchema, hexText(me()), r.conn.ID, r.id)
+	return wrapState("write holder", r.conn.Exec(ctx, sql))
+}
+
+// me is how this process is named to a second one.
+func me() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return host + " process " + strconv.Itoa(os.Getpid())
+}

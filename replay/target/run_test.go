@@ -1,0 +1,260 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+)
+
+func TestOpen(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		before := s.executed()
+
+		status, err := s.server.Status(ctx)
+		s.ok(err)
+		if len(status) != 0 {
+			t.Fatalf("a server without a state has runs %v", status)
+		}
+		s.ok(s.server.DropState(ctx, false))
+
+		// A run that never began anything gives way to another one.
+		s.ok(s.open("idle").Close())
+		r := s.open("first")
+		s.expect("SELECT fingerprint FROM interlock_replay.run", "first")
+		_, err = s.server.Open(ctx, spec("first"))
+		s.refused(err, "another replay is running", fmt.Sprint(r.conn.ID))
+		s.refused(s.server.DropState(ctx, true), "another replay is running")
+
+		epoch := Epoch{Number: 1, From: "log.1:4", To: "log.2:99", Plan: "p", Chunks: 2, Digest: "abc'\\\"", GTIDs: "g", Goes: true}
+		_, err = r.BeginEpoch(ctx, epoch)
+		s.ok(err)
+		s.ok(s.applier(r).Apply(ctx, &Chunk{Mark: Mark{1, 1}}))
+		status, err = s.server.Status(ctx)
+		s.ok(err)
+		if st := status[0]; len(status) != 1 || !st.Inconsistent || st.ChunksDone != 1 || st.Epoch != epoch || st.Done || !strings.Contains(st.Holder, "process") {
+			t.Errorf("status %+v", status)
+		}
+		s.ok(r.Close())
+
+		_, err = s.server.Open(ctx, spec("second"))
+		s.refused(err, "unfinished", `files was "first", now "second"`, "--drop-state")
+		s.refused(s.server.DropState(ctx, false), "unfinished")
+
+		again := spec("first")
+		again.Tunable = map[string]string{"chunk": "7"}
+		r, err = s.server.Open(ctx, again)
+		s.ok(err)
+		defer func() { r.Close() }()
+		if !r.Resumed || r.Done || r.Spec.Tunable["chunk"] != "100" || *r.Last != epoch {
+			t.Errorf("resumed as %+v, last epoch %+v", r, r.Last)
+		}
+		other := epoch
+		other.Digest = "other"
+		_, err = r.BeginEpoch(ctx, other)
+		s.refused(err, "epoch 1", "digest", "abc", "other")
+		done, err := r.BeginEpoch(ctx, epoch)
+		s.ok(err)
+		if len(done) != 1 || !done[1] {
+			t.Errorf("chunks %v are done, instead of 1", done)
+		}
+		s.refused(r.Finish(ctx), "epoch 1 is unfinished")
+		s.ok(s.applier(r).Apply(ctx, &Chunk{Mark: Mark{1, 0}}))
+		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""))) // an answer that was lost
+		_, err = r.BeginEpoch(ctx, epoch)
+		s.refused(err, "epoch 1 is finished")
+		s.ok(r.Finish(ctx))
+		s.ok(r.Close())
+
+		r, err = s.server.Open(ctx, spec("first"))
+		s.ok(err)
+		if !r.Done || !r.Last.Finished {
+			t.Errorf("a finished run opens as %+v", r)
+		}
+		s.ok(r.Close())
+		r, err = s.server.Open(ctx, spec("second")) // beside a finished one
+		s.ok(err)
+		if r.Resumed || r.Last != nil {
+			t.Errorf("a new run opens as %+v", r)
+		}
+		_, err = r.BeginEpoch(ctx, Epoch{Number: 1})
+		s.ok(err)
+		s.ok(r.Close())
+		s.ok(s.server.DropState(ctx, true))
+		s.expect("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='interlock_replay'", "0")
+		if after := s.executed(); after != before {
+			t.Errorf("the state's writes moved the GTIDs from %q to %q", before, after)
+		}
+	})
+}
+
+func TestOpenOtherFormat(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		s.ok(s.open("run").Close())
+		s.run("UPDATE interlock_replay.format SET version = 99")
+		_, err := s.server.Open(t.Context(), spec("run"))
+		s.refused(err, "format 99", "version that began the run")
+		_, err = s.server.Status(t.Context())
+		s.refused(err, "format 99")
+		s.refused(s.server.DropState(t.Context(), false), "format 99")
+		s.ok(s.server.DropState(t.Context(), true))
+	})
+}
+
+func TestCanary(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		r := s.open("run")
+		s.ok(r.Canary(ctx, s.format))
+		s.ok(r.Canary(ctx, s.format))
+		s.expect("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='interlock_replay' AND table_name='canary'", "0")
+
+		// A rows event whose table map is not with it is what a broken path would look like.
+		events, err := canaryEvents(s.format)
+		s.ok(err)
+		size, err := eventSize(events)
+		s.ok(err)
+		s.refused(r.canary(ctx, s.format, events[size:]), "try a row event")
+		other := append([]byte{}, events...)
+		other[len(other)-1]++
+		s.refused(r.canary(ctx, s.format, other), "try a row event", "does not apply row events")
+	})
+}
+
+func TestGTIDs(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		sets, position := []string{"0-7-10", "0-7-20,5-1-3", "0-7-30"}, "SELECT @@GLOBAL.gtid_slave_pos"
+		want := []string{"0-7-10", "0-7-20,5-1-3", "0-7-30,5-1-3"}
+		if s.Product == testrig.MySQL {
+			const a, b = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+			sets, position = []string{a + ":1-10", a + ":11-20," + b + ":3", a + ":5-30"}, "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')"
+			want = []string{a + ":1-10", a + ":1-20," + b + ":3", a + ":1-30," + b + ":3"}
+			s.run("RESET BINARY LOGS AND GTIDS")
+		}
+		r := s.open("run")
+		for i, set := range sets {
+			_, err := r.BeginEpoch(ctx, Epoch{Number: int64(i + 1)})
+			s.ok(err)
+			s.ok(r.FinishEpoch(ctx, int64(i+1), s.set(set)))
+			s.expect(position, want[i])
+		}
+		s.ok(r.Close())
+		// The server has lost them, as by a crash: the next start adds them again.
+		if s.Product == testrig.MySQL {
+			s.run("RESET BINARY LOGS AND GTIDS", "SET GLOBAL gtid_purged='+aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:2-3'")
+		} else {
+			s.run("SET GLOBAL gtid_slave_pos='0-7-10'")
+		}
+		s.ok(s.open("run").Close())
+		s.expect(position, want[2])
+	})
+}
+
+func TestAutoIncrement(t *testing.T) {
+	cases := []struct {
+		column         string
+		max            uint64
+		mysql, mariadb string // SHOW CREATE TABLE's, as row events one by one leave it
+	}{
+		{"INT", 0, "", ""},
+		{"INT", 100, "101", "101"},
+		{"INT", 2147483647, "2147483647", "2147483648"},
+		{"INT UNSIGNED", 4294967295, "4294967295", "4294967296"},
+		{"TINYINT", 127, "127", "128"},
+		{"MEDIUMINT UNSIGNED", 16777215, "16777215", "16777216"},
+		{"SMALLINT", 5, "6", "6"},
+		{"BIGINT", 9223372036854775807, "9223372036854775807", "9223372036854775808"},
+		{"BIGINT UNSIGNED", 18446744073709551614, "18446744073709551615", "18446744073709551615"},
+		{"BIGINT UNSIGNED", 18446744073709551615, "18446744073709551615", "18446744073709551615"},
+	}
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		s.run("CREATE DATABASE d")
+		r := s.open("run")
+		a := s.applier(r)
+		before := s.executed()
+		_, err := r.BeginEpoch(ctx, Epoch{Number: 1, Chunks: len(cases)})
+		s.ok(err)
+		for i, c := range cases {
+			want := c.mysql
+			if s.Product == testrig.MariaDB {
+				want = c.mariadb
+			}
+			if want != "" {
+				want = "AUTO_INCREMENT=" + want + " "
+			}
+			ours, events := fmt.Sprintf("t%d", i), fmt.Sprintf("e%d", i)
+			for _, table := range []string{ours, events} {
+				s.run(fmt.Sprintf("CREATE TABLE d.%s (id %s AUTO_INCREMENT PRIMARY KEY)", table, c.column))
+			}
+			table := &Table{Schema: "d", Name: ours, Columns: []Column{{Name: "id", DataType: strings.ToLower(strings.Fields(c.column)[0]),
+				Unsigned: strings.Contains(c.column, "UNSIGNED"), AutoIncrement: true}}}
+			for range 2 {
+				s.ok(r.AutoIncrement(ctx, table, c.max))
+				s.counter(ours, want)
+			}
+			s.ok(r.AutoIncrement(ctx, table, c.max/2)) // never lower
+			s.counter(ours, want)
+			if c.max > 0 {
+				s.run(fmt.Sprintf("INSERT INTO d.%s VALUES (%d)", events, c.max), fmt.Sprintf("DELETE FROM d.%s", events))
+				s.counter(events, want)
+			}
+		}
+		if after := s.executed(); after != before {
+			t.Errorf("GTIDs moved from %q to %q", before, after)
+		}
+		_ = a
+		s.refused(r.AutoIncrement(ctx, &Table{Schema: "d", Name: "none"}, 5), "not there")
+	})
+}
+
+// counter compares what SHOW CREATE TABLE says.
+func (s *site) counter(table, want string) {
+	s.t.Helper()
+	create := s.read("SHOW CREATE TABLE d." + table)
+	if want == "" && strings.Contains(create, "AUTO_INCREMENT=") || !strings.Contains(create, want) {
+		s.t.Errorf("d.%s: no %q in %s", table, want, create)
+	}
+}
+
+// Row events move a counter themselves: by inserts and updates alike, also when the row is gone afterwards.
+func TestRowEventsMoveAutoIncrement(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		s.run("CREATE DATABASE d", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY)")
+		events := s.events("INSERT INTO d.t VALUES (5)", "UPDATE d.t SET id=70", "DELETE FROM d.t")
+		s.run("DROP TABLE d.t", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY)")
+		r := s.open("run")
+		_, err := r.BeginEpoch(ctx, Epoch{Number: 1, Chunks: 3})
+		s.ok(err)
+		a := s.applier(r)
+		for i, want := range []string{"AUTO_INCREMENT=6 ", "AUTO_INCREMENT=71 ", "AUTO_INCREMENT=71 "} {
+			s.ok(a.Apply(ctx, &Chunk{Mark{1, i}, []Step{{Events: events[i]}}}))
+			s.counter("t", want)
+		}
+	})
+}
+
+func TestVerifyRefusesAnotherServer(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		r := s.open("run")
+		_, err := r.BeginEpoch(ctx, Epoch{Number: 1, Chunks: 2})
+		s.ok(err)
+		a := s.applier(r)
+		s.ok(a.Apply(ctx, &Chunk{Mark: Mark{1, 0}}))
+		// The server comes back without a commit that it had acknowledged.
+		s.run("DELETE FROM interlock_replay.chunk", fmt.Sprintf("KILL %d", a.sender.conn.ID), fmt.Sprintf("KILL %d", r.conn.ID))
+		err = a.Apply(ctx, &Chunk{Mark: Mark{1, 1}})
+		var interrupted *InterruptedError
+		if !errors.As(err, &interrupted) {
+			t.Fatalf("%v is no InterruptedError", err)
+		}
+		s.refused(err, "without commits of epoch 1", "resumes")
+	})
+}
