@@ -2,12 +2,286 @@ package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"interlock/replay/binlog"
 )
 
 // Preflight looks at everything that must be true before a run, and returns all that is not, each with what
-// would mend it.
+// would mend it. It changes nothing. What an unfinished run of ours has set is no fault.
+//
+// The account is best root over the socket. One of its own needs, in MySQL:
+//
+//	GRANT ALL ON *.* TO interlock@localhost WITH GRANT OPTION
+//
+// of which a log without DDL and accounts uses SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS,
+// REPLICATION CLIENT, REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN and CONNECTION_ADMIN; in
+// MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, BINLOG REPLAY, BINLOG ADMIN,
+// CONNECTION ADMIN, READ_ONLY ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN and DELETE HISTORY.
 func (s *Server) Preflight(ctx context.Context, log *binlog.Survey, flavor binlog.Flavor) error {
-	return errNotBuilt
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if flavor != s.Flavor {
+		// All else would be asked in the wrong words.
+		return fmt.Errorf("check target %s: it is %s %s, and the log is %s's: restore the backup onto a server of the log's own kind",
+			s.opts, flavorName(s.Flavor), s.Version, flavorName(flavor))
+	}
+	p := &preflight{server: s, conn: c, log: log}
+	if p.state, err = readOwnState(ctx, c); err != nil {
+		return fmt.Errorf("check target %s: %w", s.opts, err)
+	}
+	checks := []func(context.Context) ([]error, error){
+		p.variables, p.privileges, p.replication, p.clients, p.gtids, p.diskSpace,
+	}
+	var faults []error
+	for _, check := range checks {
+		found, err := check(ctx)
+		if err != nil {
+			found = append(found, err)
+		}
+		for _, fault := range found {
+			faults = append(faults, fmt.Errorf("check target %s: %w", s.opts, fault))
+		}
+		if lost(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// TakesLog tells whether the target's version can take a log that f describes: one of an older series does not
+// know what a newer one logs.
+func (s *Server) TakesLog(f *binlog.Format) error {
+	if f.Flavor != s.Flavor {
+		return fmt.Errorf("check version: the target is %s %s, the log is %s's", flavorName(s.Flavor), s.Version, flavorName(f.Flavor))
+	}
+	have, err := parseVersion(s.Version)
+	if err != nil {
+		return fmt.Errorf("check version of the target: %w", err)
+	}
+	need, err := parseVersion(f.ServerVersion)
+	if err != nil {
+		return fmt.Errorf("check version of the log: %w", err)
+	}
+	if have.before(need) {
+		return fmt.Errorf("check version: the target is %s, older than the log's %s: restore onto %d.%d or newer", s.Version, f.ServerVersion, need.major, need.minor)
+	}
+	return nil
+}
+
+// version is a series of releases.
+type version struct{ major, minor, patch int }
+
+func parseVersion(text string) (version, error) {
+	var v version
+	if _, err := fmt.Sscanf(strings.TrimPrefix(text, "5.5.5-"), "%d.%d.%d", &v.major, &v.minor, &v.patch); err != nil {
+		return v, fmt.Errorf("version %q is not understood", text)
+	}
+	return v, nil
+}
+
+// before compares the series alone: within one the format of the log does not change.
+func (v version) before(o version) bool {
+	return v.major < o.major || v.major == o.major && v.minor < o.minor
+}
+
+func flavorName(f binlog.Flavor) string {
+	if f == binlog.MariaDB {
+		return "MariaDB"
+	}
+	return "MySQL"
+}
+
+// preflight is one look at a target.
+type preflight struct {
+	server *Server
+	conn   *Conn
+	log    *binlog.Survey
+	state  ownState
+}
+
+// ownState is what an earlier run has left on the target.
+type ownState struct {
+	ours       map[string]string // variables as we have set them
+	unfinished bool
+}
+
+// readOwnState reads interlock_replay where it is there; a part of it that is missing was never written.
+func readOwnState(ctx context.Context, c *Conn) (ownState, error) {
+	state := ownState{ours: map[string]string{}}
+	rows, err := c.Query(ctx, "SELECT name, ours FROM "+stateSchema+".setting")
+	if err = absent(err); err != nil {
+		return state, wrapState("read settings", err)
+	}
+	for _, row := range rows {
+		state.ours[row[0].Text] = row[1].Text
+	}
+	rows, err = c.Query(ctx, "SELECT 1 FROM "+stateSchema+".run WHERE finished IS NULL LIMIT 1")
+	state.unfinished = len(rows) > 0
+	return state, wrapState("read runs", absent(err))
+}
+
+// absent drops the errors of a schema or a table that is not there.
+func absent(err error) error {
+	const noDatabase, noTable = 1049, 1146
+	if code := errorCode(err); code == noDatabase || code == noTable {
+		return nil
+	}
+	return err
+}
+
+// rule is what a variable must be.
+type rule struct {
+	name, want string
+	remedy     string
+}
+
+// rules are the variables on which rows depend. A variable that the server does not have is no fault.
+func rules() []rule {
+	return []rule{
+		{"read_only", "OFF", "SET GLOBAL read_only=OFF"},
+		{"super_read_only", "OFF", "SET GLOBAL super_read_only=OFF"},
+		{"innodb_read_only", "OFF", "start it without innodb_read_only"},
+		{"innodb_force_recovery", "0", "start it without innodb_force_recovery; a server that needs it is no backup to build on"},
+		// What reaches into BINLOG: rows that are not there would be passed over, types be converted, triggers run.
+		{"rbr_exec_mode", "STRICT", "unset rbr_exec_mode in its configuration"},
+		{"slave_exec_mode", "STRICT", "SET GLOBAL slave_exec_mode=STRICT"},
+		{"replica_exec_mode", "STRICT", "SET GLOBAL replica_exec_mode=STRICT"},
+		{"slave_type_conversions", "", "SET GLOBAL slave_type_conversions=''"},
+		{"replica_type_conversions", "", "SET GLOBAL replica_type_conversions=''"},
+		{"slave_run_triggers_for_rbr", "NO", "SET GLOBAL slave_run_triggers_for_rbr=NO"},
+		// A table made without a primary key would get a column that the log's rows do not have.
+		{"sql_generate_invisible_primary_key", "OFF", "SET GLOBAL sql_generate_invisible_primary_key=OFF"},
+		{"wsrep_on", "OFF", "replay onto a server outside of the cluster"},
+	}
+}
+
+func (p *preflight) variables(ctx context.Context) ([]error, error) {
+	var faults []error
+	all := rules()
+	names := make([]string, len(all))
+	for i, r := range all {
+		names[i] = quoteText(r.name)
+	}
+	rows, err := p.conn.Query(ctx, "SHOW VARIABLES WHERE Variable_name IN ("+strings.Join(names, ",")+")")
+	if err != nil {
+		return nil, fmt.Errorf("read variables: %w", err)
+	}
+	for _, row := range rows {
+		name, value := row[0].Text, row[1].Text
+		for _, r := range all {
+			if r.name != name || same(value, r.want) {
+				continue
+			}
+			if ours, known := p.state.ours[name]; known && same(value, ours) {
+				continue
+			}
+			faults = append(faults, fmt.Errorf("%s is %q (%s)", name, value, r.remedy))
+		}
+	}
+	redo, err := p.conn.Query(ctx, "SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+	if err != nil {
+		return faults, fmt.Errorf("read status: %w", err)
+	}
+	if len(redo) == 1 && redo[0][1].Text == "OFF" {
+		faults = append(faults, errors.New("its redo log is off, so that no crash could be resumed from (ALTER INSTANCE ENABLE INNODB REDO_LOG)"))
+	}
+	if !p.server.GTIDs && p.server.Flavor == binlog.MySQL && p.log != nil && p.log.GTIDs != nil && !p.log.GTIDs.Empty() {
+		faults = append(faults, errors.New("the log has GTIDs and gtid_mode is OFF (set enforce_gtid_consistency=ON and gtid_mode=ON, as on the source)"))
+	}
+	return faults, nil
+}
+
+// probe is a statement that changes nothing and needs a privilege. Source of the numbers: mysqld_error.h.
+type probe struct {
+	sql       string
+	privilege string
+	// accept is the error that the statement ends with when the privilege is there; 0: none.
+	accept uint16
+}
+
+const (
+	erAccessDenied1227 = 1227
+	erDBAccessDenied   = 1044
+	erTableDenied      = 1142
+	erSyntax1149       = 1149
+)
+
+func (p *preflight) probes() []probe {
+	keep := func(name string) string { return "SET GLOBAL " + name + "=@@GLOBAL." + name }
+	if p.server.Flavor == binlog.MySQL {
+		return []probe{
+			{"BINLOG ''", "REPLICATION_APPLIER", erSyntax1149},
+			{"SET SESSION sql_log_bin=0", "SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN", 0},
+			{keep("max_allowed_packet"), "SYSTEM_VARIABLES_ADMIN", 0},
+			{keep("offline_mode"), "SYSTEM_VARIABLES_ADMIN and CONNECTION_ADMIN", 0},
+			{"SELECT COUNT(*) FROM information_schema.INNODB_TRX", "PROCESS", 0},
+		}
+	}
+	return []probe{
+		{"BINLOG ''", "BINLOG REPLAY", erSyntax1149},
+		{"SET SESSION sql_log_bin=0", "BINLOG ADMIN", 0},
+		{keep("max_allowed_packet"), "SUPER", 0},
+		{keep("init_connect"), "CONNECTION ADMIN", 0},
+		{keep("read_only"), "READ_ONLY ADMIN", 0},
+		{"SELECT COUNT(*) FROM information_schema.INNODB_TRX", "PROCESS", 0},
+	}
+}
+
+// privileges tries what a run needs beside the privileges on tables, by statements that change nothing.
+func (p *preflight) privileges(ctx context.Context) ([]error, error) {
+	var faults []error
+	for _, probe := range p.probes() {
+		err := p.conn.Exec(ctx, probe.sql)
+		switch code := errorCode(err); {
+		case err == nil || code == probe.accept && code != 0:
+		case code == erAccessDenied1227 || code == erDBAccessDenied || code == erTableDenied:
+			faults = append(faults, fmt.Errorf("the account lacks %s: %w (GRANT %[1]s ON *.* to it, or use root over the socket)", probe.privilege, err))
+		default:
+			return faults, fmt.Errorf("try privilege %s: %w", probe.privilege, err)
+		}
+	}
+	missing, err := p.tablePrivileges(ctx)
+	if err != nil {
+		return faults, err
+	}
+	if len(missing) > 0 {
+		faults = append(faults, fmt.Errorf("the account lacks %s (GRANT %[1]s ON *.* to it, or use root over the socket)", strings.Join(missing, ", ")))
+	}
+	return faults, nil
+}
+
+// tablePrivileges are what the account lacks of the privileges on tables. Those of roles are not looked into: the
+// server's own refusals must do there.
+func (p *preflight) tablePrivileges(ctx context.Context) ([]string, error) {
+	role, err := p.conn.text(ctx, "SELECT CURRENT_ROLE()")
+	const noFunction = 1305 // MySQL 5.7
+	if err != nil && errorCode(err) != noFunction {
+		return nil, fmt.Errorf("read role: %w", err)
+	}
+	if role != "" && role != "NONE" {
+		return nil, nil
+	}
+	rows, err := p.conn.Query(ctx, "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"+
+		" WHERE GRANTEE = CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(REPLACE(CURRENT_USER(), '@', ''))),"+
+		" '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')")
+	if err != nil {
+		return nil, fmt.Errorf("read privileges: %w", err)
+	}
+	have := map[string]bool{}
+	for _, row := range rows {
+		have[row[0].Text] = true
+	}
+	var missing []string
+	for _, need := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"} {
+		if !have[need] {
+			missing = append(missing, need)
+		}
+	}
+	return missing, nil
 }

@@ -1,9 +1,182 @@
 package target
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"interlock/replay/binlog"
+)
+
+// setting is a global variable that is another during a run.
+type setting struct{ name, value string }
+
+// maxPacket is the largest max_allowed_packet of both servers: 1 GiB.
+const maxPacket = 1 << 30
+
+// settings are what a run sets, in this order; they are put back in the opposite one. sync_binlog is not among
+// them: chunks do not write the target's binary log.
+func (s *Server) settings() []setting {
+	all := []setting{
+		{"event_scheduler", "OFF"},
+		// New connections have it: those that are open keep theirs.
+		{"max_allowed_packet", strconv.Itoa(maxPacket)},
+		// Data and marks share one redo log: a crash takes back both.
+		{"innodb_flush_log_at_trx_commit", "0"},
+	}
+	if s.Flavor == binlog.MySQL {
+		return append(all, setting{"offline_mode", "1"})
+	}
+	// MariaDB has no offline_mode. read_only stops writers; an init_connect that fails stops everybody: a
+	// connection of an account without CONNECTION ADMIN is closed at its first statement, with the reason in
+	// the error log. (init_connect, MariaDB's Server System Variables.)
+	return append(all, setting{"read_only", "1"},
+		setting{"init_connect", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed by interlock replay'"})
+}
 
 // Settings closes the target to others and sets what a run needs, keeping what was there in interlock_replay
-// so that the next start puts it back after a crash. Restore puts it back.
-func (r *Run) Settings(ctx context.Context) error { return errNotBuilt }
+// so that the next start puts it back after a crash. It may be called again, after the server was restarted for
+// instance. Connections that are to send large packets are opened after it.
+func (r *Run) Settings(ctx context.Context) error {
+	return r.server.withConn(ctx, func(c *Conn) error { return r.server.applySettings(ctx, c) })
+}
 
-func (r *Run) Restore(ctx context.Context) error { return errNotBuilt }
+// Restore puts back what Settings has set. A variable that has another value than ours by now is left alone:
+// either the server was restarted and has forgotten ours, or somebody has changed it since.
+func (r *Run) Restore(ctx context.Context) error {
+	return r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+}
+
+// withConn opens a connection for f. It is one of its own, so that whoever holds the control connection may call.
+func (s *Server) withConn(ctx context.Context, f func(*Conn) error) error {
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}
+
+// kept is a row of interlock_replay.setting.
+type kept struct{ name, previous, ours string }
+
+func (s *Server) applySettings(ctx context.Context, c *Conn) error {
+	all, err := keptSettings(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, want := range s.settings() {
+		now, err := global(ctx, c, want.name)
+		if err != nil {
+			return err
+		}
+		if same(now, want.value) || want.name == "event_scheduler" && now == "DISABLED" {
+			continue // ours from before, or the server's own: nothing to put back
+		}
+		previous := now
+		if i := slices.IndexFunc(all, func(k kept) bool { return k.name == want.name && same(now, k.ours) }); i >= 0 {
+			previous = all[i].previous // ours of a version that set another value
+		}
+		// First written down, then set: between the two a crash leaves a row that Restore finds to be void.
+		err = c.Exec(ctx, fmt.Sprintf("REPLACE INTO %s.setting (name, previous, ours) VALUES (%s, %s, %s)",
+			stateSchema, quoteText(want.name), quoteText(previous), quoteText(want.value)))
+		if err != nil {
+			return wrapState("keep setting", err)
+		}
+		if err := setGlobal(ctx, c, want.name, want.value); err != nil {
+			return err
+		}
+	}
+	return s.stillLetIn(ctx, c)
+}
+
+// stillLetIn makes sure that the target has not been closed to ourselves.
+func (s *Server) stillLetIn(ctx context.Context, c *Conn) error {
+	err := s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("close the target to others: it is closed to %s too: %w (grant it CONNECTION_ADMIN, in MariaDB CONNECTION ADMIN)", s.opts, err),
+		restoreSettings(ctx, c))
+}
+
+func restoreSettings(ctx context.Context, c *Conn) error {
+	all, err := keptSettings(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		now, err := global(ctx, c, k.name)
+		if err != nil {
+			return err
+		}
+		if same(now, k.ours) {
+			if err := setGlobal(ctx, c, k.name, k.previous); err != nil {
+				return err
+			}
+		}
+		if err := c.Exec(ctx, fmt.Sprintf("DELETE FROM %s.setting WHERE name=%s", stateSchema, quoteText(k.name))); err != nil {
+			return wrapState("forget setting", err)
+		}
+	}
+	return nil
+}
+
+// keptSettings are the rows of interlock_replay.setting; what closes the target comes last, so that it is
+// opened when all else is as it was.
+func keptSettings(ctx context.Context, c *Conn) ([]kept, error) {
+	rows, err := c.Query(ctx, "SELECT name, previous, ours FROM "+stateSchema+".setting ORDER BY name")
+	if err != nil {
+		return nil, wrapState("read settings", err)
+	}
+	all := make([]kept, len(rows))
+	for i, row := range rows {
+		all[i] = kept{row[0].Text, row[1].Text, row[2].Text}
+	}
+	slices.SortStableFunc(all, func(a, b kept) int { return closes(a.name) - closes(b.name) })
+	return all, nil
+}
+
+func closes(name string) int {
+	switch name {
+	case "offline_mode", "read_only", "init_connect":
+		return 1
+	}
+	return 0
+}
+
+func global(ctx context.Context, c *Conn, name string) (string, error) {
+	value, err := c.text(ctx, "SELECT @@GLOBAL."+name)
+	if err != nil {
+		return "", fmt.Errorf("read variable %s: %w", name, err)
+	}
+	return value, nil
+}
+
+func setGlobal(ctx context.Context, c *Conn, name, value string) error {
+	text := value
+	if _, err := strconv.ParseInt(value, 10, 64); err != nil {
+		text = quoteText(value)
+	}
+	if err := c.Exec(ctx, "SET GLOBAL "+name+"="+text); err != nil {
+		return fmt.Errorf("set variable %s to %s: %w", name, text, err)
+	}
+	return nil
+}
+
+// same compares two values of a variable; switches read 1 and 0 or ON and OFF, by version.
+func same(a, b string) bool {
+	plain := func(text string) string {
+		switch text = strings.ToUpper(text); text {
+		case "ON":
+			return "1"
+		case "OFF":
+			return "0"
+		}
+		return text
+	}
+	return plain(a) == plain(b)
+}
