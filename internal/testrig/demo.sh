@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
-# The guard at work, on a fleet of real hosts that this script starts itself and takes down again: a MySQL primary
-# with two replicas under live traffic, a drained server and a clean host. Every step says what it expects and
-# stops the demo when something else happens.
+# Both halves at work; an argument, guard or recovery, shows one of them.
+#
+# The guard, on a fleet of real hosts that this script starts itself and takes down again: a MySQL primary with two
+# replicas under live traffic, a drained server and a clean host. Every step says what it expects and stops the demo
+# when something else happens.
+#
+# The recovery, on servers that are plain processes: one is lost, its backup restored, and its binary logs are
+# replayed by mysqlbinlog | mysql and by interlock. What came back is held to what was lost.
 set -euo pipefail
+acts=${1:-guard recovery}
+case $acts in "guard recovery" | guard | recovery) ;; *)
+	echo "usage: demo.sh [guard|recovery]" >&2
+	exit 64
+	;;
+esac
 cd "$(dirname "$0")/../.."
 
 work=$(mktemp -d)
@@ -39,31 +50,42 @@ expect() {
 	fi
 }
 
+# guard is the first act.
+guard() {
+	title "five hosts: primary db1, replicas db2 and db3, drained db4, clean app1"
+	"$work/rig" up -d -topology demo -name "$name"
+	config=/run/interlock-rig/$name/ssh/config
+
+	title "what the fleet says of itself"
+	expect 0 check 'db[1-4],app1'
+
+	title "January 2014: dsh --group hwclass=database lifecycle=reinstall perform_upgrade"
+	echo "The second filter was taken for the head of the command. The front end knows a misplaced selector:"
+	expect 64 run 'db[1-4],app1' -- 'lifecycle=reinstall perform_upgrade'
+	echo
+	echo "And had it come through, the hosts would have refused, because they are live:"
+	expect 77 run --expect-hosts 5 'db[1-4],app1' -- perform_upgrade
+
+	title "a command that only reads runs everywhere"
+	expect 0 run 'db[1-4],app1' -- 'ps aux | grep -c [m]ysqld; exit 0'
+
+	title "a destructive one is refused as a whole: nothing starts anywhere"
+	expect 77 run --expect-hosts 5 'db[1-4],app1' -- 'rm -rf /srv/scratch'
+
+	title "on the clean host alone, the same command runs"
+	expect 0 run app1 -- 'rm -rf /srv/scratch'
+
+	title "taking the fleet down"
+	"$work/rig" down -name "$name"
+}
+
 title "building interlock and the rig"
 CGO_ENABLED=0 go build -trimpath -o "$work/interlock" .
-go build -o "$work/rig" ./internal/testrig/rig
+go build -o "$work/" ./internal/testrig/rig ./internal/testrig/recovery
 
-title "five hosts: primary db1, replicas db2 and db3, drained db4, clean app1"
-"$work/rig" up -d -topology demo -name "$name"
-config=/run/interlock-rig/$name/ssh/config
-
-title "what the fleet says of itself"
-expect 0 check 'db[1-4],app1'
-
-title "January 2014: dsh --group hwclass=database lifecycle=reinstall perform_upgrade"
-echo "The second filter was taken for the head of the command. The front end knows a misplaced selector:"
-expect 64 run 'db[1-4],app1' -- 'lifecycle=reinstall perform_upgrade'
-echo
-echo "And had it come through, the hosts would have refused, because they are live:"
-expect 77 run --expect-hosts 5 'db[1-4],app1' -- perform_upgrade
-
-title "a command that only reads runs everywhere"
-expect 0 run 'db[1-4],app1' -- 'ps aux | grep -c [m]ysqld; exit 0'
-
-title "a destructive one is refused as a whole: nothing starts anywhere"
-expect 77 run --expect-hosts 5 'db[1-4],app1' -- 'rm -rf /srv/scratch'
-
-title "on the clean host alone, the same command runs"
-expect 0 run app1 -- 'rm -rf /srv/scratch'
-
-title "taking everything down"
+for act in $acts; do
+	case $act in
+	guard) guard ;;
+	recovery) "$work/recovery" -interlock "$work/interlock" ;;
+	esac
+done

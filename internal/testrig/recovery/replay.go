@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// interlock runs interlock replay on the server that runs now, with its output shown as it comes.
+func (d *demo) interlock(ctx context.Context, args ...string) error {
+	if err := d.command(ctx, args...).Run(); err != nil {
+		return fmt.Errorf("interlock replay: %w", err)
+	}
+	return nil
+}
+
+// command prepares interlock replay and shows its command line.
+func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
+	shown := args
+	if len(args) > 0 && filepath.IsAbs(args[0]) {
+		shown = []string{d.logs()}
+	}
+	place := []string{"replay", "--user=root", "--socket=" + d.server.Socket}
+	d.show(append(append([]string{"interlock"}, place...), shown...)...)
+	cmd := exec.CommandContext(ctx, d.program, append(place, args...)...)
+	cmd.Stdout, cmd.Stderr = d.out, os.Stderr
+	return cmd
+}
+
+// killed ends interlock in the middle of a third replay and gives the same command again.
+func (d *demo) killed(ctx context.Context) error {
+	d.title("once more: interlock is killed half-way, and the same command goes on")
+	if err := d.restore(ctx); err != nil {
+		return err
+	}
+	cmd := d.command(ctx, d.archive...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	seen, err := d.halfWay(ctx)
+	if err == nil {
+		d.say("(kill -9 %d: %s)", cmd.Process.Pid, seen)
+	}
+	err = errors.Join(err, cmd.Process.Kill())
+	ended := cmd.Wait()
+	if err != nil {
+		return err
+	}
+	if cmd.ProcessState.Exited() {
+		return errors.Join(errors.New("kill interlock half-way: it had ended"), ended)
+	}
+	if err := d.interlock(ctx, "--status"); err != nil {
+		return err
+	}
+	if err := d.interlock(ctx, d.archive...); err != nil {
+		return err
+	}
+	held, err := contentsOf(ctx, d.server)
+	if err != nil {
+		return err
+	}
+	d.say("")
+	return d.compare(column{"lost server", d.lost}, column{"interlock replay, killed and resumed", *held})
+}
+
+// halfWay waits until the server holds a part of an epoch, and says which.
+func (d *demo) halfWay(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	// The server refuses no connection of root's while it is replayed onto, but interlock wants to be alone with
+	// it before: its first table is waited for on disk.
+	if err := waitFor(ctx, filepath.Join(d.server.DataDir, "interlock_replay", "chunk.ibd")); err != nil {
+		return "", err
+	}
+	conn, err := d.server.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	for {
+		result, err := conn.Execute(`SELECT e.number, e.chunks, COUNT(c.chunk) FROM interlock_replay.epoch e JOIN interlock_replay.chunk c
+			ON c.run = e.run AND c.epoch = e.number WHERE NOT e.finished GROUP BY e.number, e.chunks`)
+		if err != nil {
+			return "", fmt.Errorf("look how far interlock is: %w", errors.Join(err, ctx.Err()))
+		}
+		if len(result.Values) > 0 {
+			row := result.Values[0]
+			epoch, chunks, done := row[0].AsInt64(), row[1].AsInt64(), row[2].AsInt64()
+			result.Close()
+			if done > 0 && done < chunks {
+				return fmt.Sprintf("%d of the %d chunks of epoch %d are on the server", done, chunks, epoch), nil
+			}
+			continue
+		}
+		result.Close()
+	}
+}
+
+func waitFor(ctx context.Context, file string) error {
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", file, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
