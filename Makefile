@@ -2,6 +2,8 @@
 # test   what is missing, the rig's hosts and servers, and every test (root: the hosts are namespaces)
 # check  format, vet, golangci-lint, shellcheck, the race detector
 # bench  measured comparisons; prints the table of the README
+# bench-replay  replay beside the pipe, the server's own applier and LOAD DATA, on the same logs
+# torture  replay against the pipe on hundreds of random histories, with kills: hours
 
 GO ?= go
 # A go that is older than go.mod asks for fetches the right one; go.mod's checksums hold for it, too.
@@ -12,11 +14,11 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := .cache/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 # Where goroutines share state.
-RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/...
+RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./replay/...
 
 SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.cache/*' -not -path '*/testdata/*')
 
-.PHONY: build demo test check bench prepare packages
+.PHONY: build demo test check bench bench-replay torture prepare packages
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o interlock .
@@ -37,6 +39,14 @@ check: packages $(GOLANGCI_LINT)
 
 bench: prepare
 	cd bench && $(GO) run .
+
+bench-replay: prepare
+	@.ci/packages bench
+	cd bench && $(GO) run ./replay
+
+TORTURE ?= -proof.seeds 300 -proof.kills 100
+torture: prepare
+	$(GO) test ./replay/proof -run Torture -count=1 -timeout 6h -v $(TORTURE)
 
 # The trees and data directories of the rig's hosts, built once into /var/cache/interlock-rig.
 prepare: packages

@@ -81,6 +81,9 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// StyleOf is what the reader of a stream of the process can see, for commands that are not about hosts.
+func StyleOf(w io.Writer) report.Style { return style(w) }
+
 // style is what w's reader can see. Colours need a terminal, and NO_COLOR unset or empty (no-color.org).
 func style(w io.Writer) report.Style {
 	terminal := isTerminal(w)

@@ -1,0 +1,319 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"interlock/replay/binlog"
+	"interlock/replay/fold"
+	"interlock/replay/target"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// executor brings units onto the target, one after the other. It is one goroutine, with its workers below it.
+type executor struct {
+	cfg     Config
+	server  *target.Server
+	run     *target.Run
+	flavor  binlog.Flavor
+	format  *binlog.Format // that the workers' connections were opened with
+	workers []*worker
+	session *target.Session
+	// sessionFormat is what the session was told last, temporary whether tables are open in it.
+	sessionFormat *binlog.Format
+	temporary     bool
+	folds         chan<- *fold.Epoch
+	tally         *tally
+	retries       target.Retries
+	inEpoch       bool   // an epoch is begun and not finished
+	reached       cursor // behind the last finished unit
+}
+
+// worker is a connection that applies chunks, and its buffers.
+type worker struct {
+	applier *target.Applier
+	encoder encoder
+}
+
+// work applies units until there are no more.
+func (x *executor) work(ctx context.Context, units <-chan *unit) error {
+	for u := range units {
+		if u.epoch != nil {
+			if err := x.epoch(ctx, u); err != nil {
+				return fmt.Errorf("epoch %d (%s to %s): %w", u.epoch.number, u.epoch.from, u.to, err)
+			}
+		} else if err := x.barrier(ctx, u); err != nil {
+			return fmt.Errorf("%s: %w", u.barrier.What, err)
+		}
+		x.reached = u.to
+		close(u.applied)
+	}
+	return ctx.Err()
+}
+
+// epoch applies what a stretch of the log came to.
+func (x *executor) epoch(ctx context.Context, u *unit) error {
+	e := u.epoch
+	if err := x.open(ctx, e.format); err != nil {
+		return err
+	}
+	start := time.Now()
+	p := newPlan(e, u.outcomes)
+	done, err := x.run.BeginEpoch(ctx, target.Epoch{
+		Number: e.number, From: e.from.String(), To: u.to.String(), Plan: planText(e), Chunks: p.chunks, Digest: p.digest,
+		Goes: p.goes, GTIDs: e.gtids.String(),
+	})
+	if err != nil {
+		return err
+	}
+	x.inEpoch = true
+	begun := time.Now()
+	x.tally.stage(func(s *Stages) { s.Marks += begun.Sub(start).Seconds() })
+	if err := x.phases(ctx, e, p, done); err != nil {
+		return err
+	}
+	start = time.Now()
+	for i := range u.outcomes {
+		if o := &u.outcomes[i]; o.AutoIncrement > 0 {
+			if err := x.run.AutoIncrement(ctx, e.byFold[o.Table].info, o.AutoIncrement); err != nil {
+				return err
+			}
+		}
+	}
+	if err := x.run.FinishEpoch(ctx, e.number, e.gtids); err != nil {
+		return err
+	}
+	x.tally.stage(func(s *Stages) { s.Marks += time.Since(start).Seconds() })
+	x.inEpoch = false
+	x.count(u, p)
+	e.fold.Release()
+	x.folds <- e.fold // there is room: it came from there
+	return nil
+}
+
+// phases applies everything that goes, and what keeps its order; and then, once all that goes is committed,
+// everything that comes.
+func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]bool) error {
+	for _, stage := range []struct {
+		phases [2]phase
+		took   func(*Stages) *float64
+	}{
+		{[2]phase{goes, inOrder}, func(s *Stages) *float64 { return &s.Goes }},
+		{[2]phase{comes, comes}, func(s *Stages) *float64 { return &s.Comes }},
+	} {
+		start := time.Now()
+		if err := x.apply(ctx, e, p, stage.phases, done); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		x.tally.stage(func(s *Stages) { *stage.took(s) += took.Seconds() })
+		if stage.phases[0] != goes || !p.crowds() || len(x.workers) < 2 {
+			continue
+		}
+		start = time.Now()
+		if err := x.run.WaitPurge(ctx, min(took, longestPurge)); err != nil {
+			return err
+		}
+		x.tally.stage(func(s *Stages) { s.Purge += time.Since(start).Seconds() })
+	}
+	return nil
+}
+
+// longestPurge is for how long the second phase waits at most until what went is purged; it never waits for
+// longer than the first phase took.
+const longestPurge = 10 * time.Second
+
+// apply hands the jobs of some phases to the workers, in order.
+func (x *executor) apply(ctx context.Context, e *epoch, p *plan, phases [2]phase, done map[int]bool) error {
+	g, ctx := errgroup.WithContext(ctx)
+	jobs := make(chan *job)
+	g.Go(func() error {
+		defer close(jobs)
+		for _, j := range p.jobs {
+			if j.phase != phases[0] && j.phase != phases[1] {
+				continue
+			}
+			select {
+			case jobs <- j:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for _, w := range x.workers {
+		g.Go(func() error {
+			for j := range jobs {
+				if err := w.job(ctx, e, j, done); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// job applies the chunks of a job that are not done yet.
+func (w *worker) job(ctx context.Context, e *epoch, j *job, done map[int]bool) error {
+	for i := range j.chunks {
+		c := &j.chunks[i]
+		if done[c.number] {
+			continue
+		}
+		if err := w.alone(j.table, func() error { return w.apply(ctx, e, j, c) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alone has chunks of a table on which workers have met in a deadlock applied one at a time.
+func (w *worker) alone(t *table, apply func() error) error {
+	if t == nil {
+		return apply()
+	}
+	if t.contended.Load() {
+		t.turn.Lock()
+		defer t.turn.Unlock()
+	}
+	before := w.applier.Retries().Deadlocks
+	err := apply()
+	if w.applier.Retries().Deadlocks > before {
+		t.contended.Store(true)
+	}
+	return err
+}
+
+func (w *worker) apply(ctx context.Context, e *epoch, j *job, c *chunk) error {
+	k := &target.Chunk{Mark: target.Mark{Epoch: e.number, Chunk: c.number}, Steps: w.encoder.steps(e, j, c)}
+	err := w.applier.Apply(ctx, k)
+	if err != nil && j.table != nil {
+		return fmt.Errorf("table %s: %w", j.table.name(), err)
+	}
+	return err
+}
+
+// open connects the workers, again where another format holds from here on.
+func (x *executor) open(ctx context.Context, f *binlog.Format) error {
+	if x.format == f {
+		return nil
+	}
+	if x.format != nil && string(x.format.Raw) == string(f.Raw) {
+		x.format = f
+		return nil
+	}
+	x.close()
+	for range x.cfg.Connections {
+		a, err := x.run.Applier(ctx, f)
+		if err != nil {
+			return err
+		}
+		x.workers = append(x.workers, &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}})
+	}
+	x.format = f
+	return nil
+}
+
+// close ends the workers' connections.
+func (x *executor) close() {
+	for _, w := range x.workers {
+		r := w.applier.Retries()
+		x.retries.Deadlocks += r.Deadlocks
+		x.retries.Lost += r.Lost
+		w.applier.Close()
+	}
+	x.workers = nil
+}
+
+// barrier runs what has to run alone.
+func (x *executor) barrier(ctx context.Context, u *unit) error {
+	b := u.barrier
+	start := time.Now()
+	if x.session == nil {
+		s, err := x.run.Session(ctx, b.format)
+		if err != nil {
+			return err
+		}
+		x.session = s
+	}
+	if x.sessionFormat != b.format {
+		if x.sessionFormat != nil && string(x.sessionFormat.Raw) != string(b.format.Raw) {
+			if err := x.session.SetFormat(ctx, b.format); err != nil {
+				return err
+			}
+		}
+		x.sessionFormat = b.format
+	}
+	b.To = u.to.String()
+	if b.temporary && !x.temporary {
+		if err := x.session.SetTemporary(ctx, true); err != nil {
+			return err
+		}
+	}
+	if err := x.session.Run(ctx, b.Barrier); err != nil {
+		return err
+	}
+	if !b.temporary && x.temporary {
+		if err := x.session.SetTemporary(ctx, false); err != nil {
+			return err
+		}
+	}
+	x.temporary = b.temporary
+	x.tally.mu.Lock()
+	defer x.tally.mu.Unlock()
+	x.tally.applied.add(b.count)
+	x.tally.rows.Barrier += b.count.Changes
+	x.tally.barriers++
+	if b.merged {
+		x.tally.merged += b.count.Transactions
+	}
+	x.tally.stages.Barriers += time.Since(start).Seconds()
+	return nil
+}
+
+// count adds an epoch that is on the target to the tally.
+func (x *executor) count(u *unit, p *plan) {
+	e := u.epoch
+	var net netRows
+	for i := range u.outcomes {
+		o := &u.outcomes[i]
+		strategy := "fold"
+		if o.Table.Key == nil {
+			strategy = "multiset"
+		}
+		var rows int64
+		for k := range o.Goes {
+			rows += int64(max(o.Goes[k].Count, 1))
+		}
+		net.Deletes += rows
+		for k := range o.Comes {
+			n := int64(max(o.Comes[k].Count, 1))
+			rows += n
+			if o.Comes[k].Kind == fold.Update {
+				net.Updates += n
+			} else {
+				net.Writes += n
+			}
+		}
+		net.Folded += o.Folded
+		x.tally.table(e.byFold[o.Table].name(), strategy, "", o.Changes, rows)
+	}
+	for name, changes := range e.orderedChanges {
+		net.Ordered += changes
+		x.tally.table(name, "ordered", e.ordered[e.tables[name].group], changes, changes)
+	}
+	x.tally.mu.Lock()
+	defer x.tally.mu.Unlock()
+	t := x.tally
+	t.applied.add(e.count)
+	t.epochs++
+	t.chunks += int64(p.chunks)
+	t.rows.Folded += net.Folded
+	t.rows.Deletes += net.Deletes
+	t.rows.Writes += net.Writes
+	t.rows.Updates += net.Updates
+	t.rows.Ordered += net.Ordered
+}

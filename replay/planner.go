@@ -1,0 +1,418 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"interlock/replay/binlog"
+	"interlock/replay/fold"
+	"interlock/replay/session"
+	"interlock/replay/target"
+)
+
+// planner reads the log and cuts it into units of work: epochs, batches of statements, barriers. It runs ahead
+// of the executor by one epoch, and waits for it where a statement may have changed the schema that the next
+// rows are read against. It is one goroutine.
+type planner struct {
+	cfg    Config
+	sel    *selection
+	reader *binlog.Reader
+	schema *target.Schema
+	flavor binlog.Flavor
+
+	state  *session.State     // as the log has set it so far
+	conn   *session.State     // as the barrier session was left; nil: untouched
+	maps   *binlog.TableCache // of the transaction being read
+	mapRaw map[uint64][]byte  // table map events by id, for what is sent as it stands
+	tables map[string]*table  // by schema.table, until the schema may have changed
+	xa     map[string]prepared
+	xaKept map[string]bool // prepared on the target as it stands
+
+	temporary     temporaryTables
+	transactional *bool // all tables of the target are InnoDB; nil: not asked since the schema may have changed
+
+	epoch  *epoch
+	batch  *batch
+	number int64            // of the last unit
+	folds  chan *fold.Epoch // two: one is filled while the other one is applied
+
+	// sticky are the groups that could not be folded lately, with how many epochs they still keep their order
+	// and how many the next time: a table that changes its mind in each epoch would make each a short one.
+	sticky map[string]stickiness
+
+	resume *resumption // nil: the run is new, or past the epoch where it was interrupted
+	units  chan<- *unit
+	tally  *tally
+}
+
+type stickiness struct {
+	why        string
+	left, next int
+}
+
+// beforeInterruption is why what an earlier start of the run has applied is skipped.
+const beforeInterruption = "applied before the run was interrupted"
+
+// resumption is what a resumed run knows of the unit that was not finished.
+type resumption struct {
+	from, to cursor
+	ordered  map[string]string // as then
+	number   int64
+	finished bool // the unit was, and the next one begins at to
+	passed   bool // the reader is past from
+}
+
+// unit is one piece of work for the executor, in order.
+type unit struct {
+	epoch    *epoch
+	outcomes []fold.Outcome
+	barrier  *barrier
+	to       cursor
+	applied  chan struct{} // closed when it is on the target
+}
+
+// run reads the log to its end and sends the units.
+func (p *planner) run(ctx context.Context) error {
+	defer close(p.units)
+	defer p.schema.Close()
+	for {
+		txn, err := p.reader.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		verdict, why := p.sel.judge(txn)
+		if verdict == stop {
+			p.tally.stopped(txn.Start, why)
+			if err := p.flush(ctx, cursor{Txn: txn.Start}); err != nil {
+				return err
+			}
+			return p.leaveOpen(ctx, cursor{Txn: txn.Start})
+		}
+		if err := p.transaction(ctx, txn, verdict, why); err != nil {
+			return fmt.Errorf("transaction at %s%s: %w", txn.Start, named(txn.GTID), err)
+		}
+		p.tally.position(txn.End, txn.Committed, p.reader.Offset())
+	}
+	end := cursor{Txn: p.tally.end()}
+	if err := p.flush(ctx, end); err != nil {
+		return err
+	}
+	return p.leaveOpen(ctx, end)
+}
+
+func named(g binlog.GTID) string {
+	if (g == binlog.GTID{}) {
+		return ""
+	}
+	return " (" + g.String() + ")"
+}
+
+// transaction decides what becomes of one.
+func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, why string) error {
+	size := counts{Transactions: 1, Bytes: txn.Bytes}
+	if v != take {
+		changes, err := p.pass(ctx, v == onBoth)
+		size.Changes = changes
+		p.tally.read(size)
+		p.tally.skip(why, size)
+		return err
+	}
+	if p.behind(txn) {
+		changes, err := p.pass(ctx, true)
+		size.Changes = changes
+		p.tally.read(size)
+		p.tally.skip(beforeInterruption, size)
+		if err == nil {
+			p.remember(txn)
+		}
+		return err
+	}
+	p.tally.read(counts{Transactions: 1, Bytes: txn.Bytes})
+	switch {
+	case txn.StartAlter, txn.RollbackAlter: // COMMIT ALTER alone changes the table
+		return p.nothing(ctx, txn, size)
+	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
+		p.tally.hold(size) // its GTID counts once it is committed
+		return p.prepare(ctx, txn)
+	case txn.Ending == binlog.EndPrepare:
+		p.xaKept[txn.XID] = true
+		return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
+	case txn.Ending == binlog.EndBare && txn.XID != "":
+		return p.xaEnd(ctx, txn, size)
+	case rowsOnly(txn):
+		if without, err := p.withoutTransactions(ctx, txn); err != nil {
+			return err
+		} else if without {
+			return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
+		}
+		return p.rows(ctx, txn, size)
+	case !txn.HasRows && !txn.HasStatements && txn.Ending != binlog.EndBare:
+		return p.nothing(ctx, txn, size)
+	}
+	merge, err := p.mergeable(ctx, txn)
+	if err != nil {
+		return err
+	}
+	if merge {
+		return p.statements(ctx, txn, size)
+	}
+	return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
+}
+
+// rowsOnly tells whether a transaction is row changes and nothing else, and took effect.
+func rowsOnly(t *binlog.Txn) bool {
+	return t.HasRows && !t.HasStatements && !t.HasSavepoints && !t.CreateSelect &&
+		(t.Ending == binlog.EndXID || t.Ending == binlog.EndCommit || t.Ending == binlog.EndOnePhase)
+}
+
+// pass reads a transaction that is not applied for what later ones depend on, and counts its changes.
+func (p *planner) pass(ctx context.Context, sticky bool) (changes int64, err error) {
+	p.beginTxn()
+	for ev, err := range p.reader.Events(ctx) {
+		if err != nil {
+			return changes, err
+		}
+		n, err := p.countEvent(p.reader.Format(), ev)
+		if err != nil {
+			return changes, err
+		}
+		changes += n
+		if sticky {
+			if err := p.see(p.reader.Format(), ev); err != nil {
+				return changes, err
+			}
+		}
+	}
+	return changes, nil
+}
+
+// see takes over the session context of an event.
+func (p *planner) see(f *binlog.Format, ev *binlog.Event) error {
+	switch ev.Type {
+	case binlog.TypeQuery, binlog.TypeIntvar, binlog.TypeRand, binlog.TypeUserVar,
+		binlog.TypeGTID, binlog.TypeAnonymousGTID, binlog.TypeGTIDTagged:
+		return p.state.See(f, ev)
+	}
+	return nil
+}
+
+// countEvent counts the row changes of an event.
+func (p *planner) countEvent(f *binlog.Format, ev *binlog.Event) (int64, error) {
+	if ev.Type == binlog.TypeTableMap {
+		_, err := p.maps.Parse(f, ev)
+		return 0, err
+	}
+	if !ev.Type.IsRows() {
+		return 0, nil
+	}
+	rows, err := binlog.ParseRows(f, ev, p.maps.Table)
+	if err != nil || rows.Table == nil {
+		return 0, err
+	}
+	return countChanges(&rows)
+}
+
+// countChanges counts the rows of an event, a pair of images of an update being one change.
+func countChanges(rows *binlog.Rows) (int64, error) {
+	if rows.Kind == binlog.PartialUpdateRows {
+		return 1, nil // its images cannot be walked: one change at least; see docs/design.md
+	}
+	var n int64
+	data := rows.Data
+	step := func(present binlog.Bitmap) error {
+		if present == nil {
+			return nil
+		}
+		size, err := rows.Table.ImageLen(data, present)
+		if err == nil {
+			data = data[size:]
+		}
+		return err
+	}
+	for len(data) > 0 {
+		if err := errors.Join(step(rows.Before), step(rows.After)); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (p *planner) beginTxn() {
+	p.maps.Clear()
+	clear(p.mapRaw)
+}
+
+// behind tells whether a transaction lies wholly before the place where a resumed run goes on.
+func (p *planner) behind(txn *binlog.Txn) bool {
+	r := p.resume
+	if r == nil || r.passed {
+		return false
+	}
+	at := r.from
+	if r.finished {
+		at = r.to
+	}
+	if p.sel.before(txn.Start, at.Txn) {
+		return true
+	}
+	r.passed = true
+	return false
+}
+
+// remember keeps what a transaction that is behind us left open.
+func (p *planner) remember(txn *binlog.Txn) {
+	switch {
+	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
+		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
+	case txn.Ending == binlog.EndPrepare:
+		p.xaKept[txn.XID] = true
+	case txn.Ending == binlog.EndBare && txn.XID != "":
+		delete(p.xa, txn.XID)
+		delete(p.xaKept, txn.XID)
+	}
+}
+
+// nothing is a transaction without effect: its GTID counts.
+func (p *planner) nothing(ctx context.Context, txn *binlog.Txn, size counts) error {
+	for ev, err := range p.reader.Events(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := p.see(p.reader.Format(), ev); err != nil {
+			return err
+		}
+	}
+	if p.batch != nil {
+		p.batch.gtids.Add(txn.GTID)
+		p.batch.count.add(size)
+		return nil
+	}
+	if err := p.begin(ctx, cursor{Txn: txn.Start}); err != nil {
+		return err
+	}
+	p.epoch.gtids.Add(txn.GTID)
+	p.epoch.count.add(size)
+	return nil
+}
+
+// begin makes sure that an epoch is open.
+func (p *planner) begin(ctx context.Context, at cursor) error {
+	if p.batch != nil {
+		if err := p.flush(ctx, at); err != nil {
+			return err
+		}
+	}
+	if p.epoch != nil && p.epoch.format != p.reader.Format() && len(p.epoch.tables) > 0 {
+		if err := p.flush(ctx, at); err != nil { // another server version wrote what follows
+			return err
+		}
+	}
+	if p.epoch != nil {
+		return nil
+	}
+	var f *fold.Epoch
+	select {
+	case f = <-p.folds:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.number++
+	p.epoch = newEpoch(p.number, at, f, p.reader.Format())
+	if r := p.resume; r != nil && !r.finished {
+		p.epoch.number, p.epoch.from = r.number, r.from
+		maps.Copy(p.epoch.ordered, r.ordered)
+		return nil
+	}
+	for group, s := range p.sticky {
+		if s.left > 0 {
+			p.epoch.ordered[group] = s.why
+		}
+	}
+	return nil
+}
+
+// full tells whether the epoch ends at a place, after some event of a transaction.
+func (p *planner) full(at cursor) bool {
+	if r := p.resume; r != nil && !r.finished {
+		return at == r.to
+	}
+	return p.epoch.bytes() >= p.cfg.MemoryBytes/2-epochReserve ||
+		p.cfg.EpochChanges > 0 && p.epoch.count.Changes >= p.cfg.EpochChanges
+}
+
+// epochReserve is what is kept of an epoch's half of the memory for its sort, its chunks on their way and the
+// garbage collector's slack.
+const epochReserve = 16 << 20
+
+// flush ends what is open and hands it to the executor.
+func (p *planner) flush(ctx context.Context, at cursor) error {
+	if p.batch == nil && p.epoch == nil {
+		return nil
+	}
+	if err := p.resumed(at); err != nil {
+		return err
+	}
+	if b := p.batch; b != nil {
+		p.batch = nil
+		_, err := p.send(ctx, &unit{barrier: b.barrier(), to: at})
+		return err
+	}
+	e := p.epoch
+	p.epoch = nil
+	for group, s := range p.sticky {
+		if s.left > 0 {
+			s.left--
+			p.sticky[group] = s
+		}
+	}
+	outcomes, err := e.fold.Outcomes()
+	if err != nil {
+		return err
+	}
+	_, err = p.send(ctx, &unit{epoch: e, outcomes: outcomes, to: at})
+	return err
+}
+
+// resumed checks that the first unit of a resumed run ends where it did before.
+func (p *planner) resumed(at cursor) error {
+	r := p.resume
+	if r == nil {
+		return nil
+	}
+	p.resume = nil
+	if !r.finished && at != r.to {
+		return fmt.Errorf("the interrupted epoch %d ended at %s and now ends at %s: these are not the same logs or options", r.number, r.to, at)
+	}
+	return nil
+}
+
+func (p *planner) send(ctx context.Context, u *unit) (*unit, error) {
+	u.applied = make(chan struct{})
+	select {
+	case p.units <- u:
+		return u, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// wait waits until a unit is on the target.
+func (u *unit) wait(ctx context.Context) error {
+	select {
+	case <-u.applied:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// groupsOf lists the ordered groups of an epoch, sorted.
+func (e *epoch) groupsOf() []string { return slices.Sorted(maps.Keys(e.ordered)) }

@@ -1,0 +1,235 @@
+package replay
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+
+	"interlock/replay/binlog"
+	"interlock/replay/fold"
+)
+
+// events are those of one transaction.
+type events = iter.Seq2[*binlog.Event, error]
+
+// rows folds a transaction of row changes.
+func (p *planner) rows(ctx context.Context, txn *binlog.Txn, size counts) error {
+	if p.batch != nil && p.takesRows(txn) {
+		return p.appendRows(ctx, txn, size)
+	}
+	return p.foldTxn(ctx, txn, []binlog.GTID{txn.GTID}, p.reader.Events(ctx), size)
+}
+
+// foldTxn folds the rows events of a transaction that ends at txn, which for an XA transaction is not where
+// its rows are.
+func (p *planner) foldTxn(ctx context.Context, txn *binlog.Txn, gtids []binlog.GTID, all events, size counts) error {
+	at := cursor{Txn: txn.Start}
+	skip := 0
+	if r := p.resume; r != nil {
+		from := r.from
+		if r.finished {
+			from = r.to
+		}
+		if from.Txn == txn.Start {
+			skip = from.RowsEvents
+			at.RowsEvents = skip
+		}
+	}
+	if err := p.begin(ctx, at); err != nil {
+		return err
+	}
+	p.beginTxn()
+	seen := 0
+	for ev, err := range all {
+		if err != nil {
+			return err
+		}
+		switch {
+		case ev.Type == binlog.TypeTableMap:
+			if err := p.tableMap(ev); err != nil {
+				return err
+			}
+		case ev.Type.IsRows():
+			seen++
+			if err := p.rowsEvent(ctx, ev, cursor{Txn: txn.Start, RowsEvents: seen - 1}, seen <= skip); err != nil {
+				return fmt.Errorf("rows event at %s: %w", ev.At, err)
+			}
+			if at := (cursor{Txn: txn.Start, RowsEvents: seen}); seen > skip && p.full(at) {
+				if err := p.turn(ctx, at); err != nil {
+					return err
+				}
+			}
+		default:
+			if err := p.see(p.reader.Format(), ev); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range gtids {
+		p.epoch.gtids.Add(g)
+	}
+	size.Changes = 0 // counted event by event
+	p.epoch.count.add(size)
+	if end := (cursor{Txn: txn.End}); p.full(end) {
+		return p.flush(ctx, end)
+	}
+	return nil
+}
+
+// turn ends the epoch inside a transaction and begins the next one.
+func (p *planner) turn(ctx context.Context, at cursor) error {
+	if err := p.flush(ctx, at); err != nil {
+		return err
+	}
+	return p.begin(ctx, at)
+}
+
+func (p *planner) tableMap(ev *binlog.Event) error {
+	t, err := p.maps.Parse(p.reader.Format(), ev)
+	if err != nil {
+		return err
+	}
+	// Kept for what is sent as it stands; the event's bytes live until the next transaction is read.
+	p.mapRaw[t.ID] = ev.Raw
+	return nil
+}
+
+// rowsEvent folds one event or puts it where its order is kept. passed: it was applied before the run was
+// interrupted.
+func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor, passed bool) error {
+	rows, err := binlog.ParseRows(p.reader.Format(), ev, p.maps.Table)
+	if err != nil || rows.Table == nil {
+		return err
+	}
+	changes, err := countChanges(&rows)
+	if err != nil {
+		return err
+	}
+	p.tally.read(counts{Changes: changes})
+	if passed {
+		p.tally.skip(beforeInterruption, counts{Changes: changes})
+		return nil
+	}
+	t, err := p.table(ctx, rows.Table, before)
+	if err != nil {
+		return err
+	}
+	for {
+		ordered, err := p.keepsOrder(ctx, t, &rows, before)
+		if err != nil {
+			return err
+		}
+		e := p.epoch
+		e.tables[t.name()] = t
+		context := e.contextOf(p.state.Computing())
+		if ordered {
+			tableMap, verbatim := p.mapRaw[rows.TableID], orderedEvent(ev, rows.Flags)
+			e.appendOrdered(t, context, tableMap, verbatim, changes)
+			e.count.Changes += changes
+			return nil
+		}
+		err = e.fold.Add(t.fold, &rows, context)
+		if need, ok := errors.AsType[*fold.NeedsOrder](err); ok {
+			p.keepOrder(t.group, need.Why)
+			if err := p.turn(ctx, before); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		e.byFold[t.fold] = t
+		e.flags[t.fold] |= rows.Flags
+		e.count.Changes += changes
+		return nil
+	}
+}
+
+// maxEpochsInOrder is for how many epochs at most a group keeps its order after it could not be folded.
+const maxEpochsInOrder = 64
+
+// keepOrder has a group keep its order in the next epochs: twice as many each time.
+func (p *planner) keepOrder(group, why string) {
+	next := max(p.sticky[group].next, 1)
+	p.sticky[group] = stickiness{why: why, left: next, next: min(next*2, maxEpochsInOrder)}
+}
+
+// keepsOrder decides between folding and original order for a rows event, and ends the epoch where rows of
+// its group have been folded that must now keep their order.
+func (p *planner) keepsOrder(ctx context.Context, t *table, rows *binlog.Rows, before cursor) (bool, error) {
+	if _, ok := p.epoch.ordered[t.group]; ok {
+		return true, nil
+	}
+	why := t.ordered
+	if why == "" && t.info.Actions && rows.Flags&binlog.UseSQLForeignKey == 0 {
+		why = "foreign keys with actions that the log does not hold"
+	}
+	if why == "" && rows.Kind == binlog.PartialUpdateRows {
+		why = "partial JSON updates"
+	}
+	if why == "" {
+		return false, nil
+	}
+	if p.epoch.folds(t.group) {
+		p.keepOrder(t.group, why)
+		if err := p.turn(ctx, before); err != nil {
+			return false, err
+		}
+	}
+	p.epoch.ordered[t.group] = why
+	return true, nil
+}
+
+// orderedEvent is a rows event as it is sent in its original order: it ends its statement, since its table map
+// goes before it, and where the cascades of a change are in the log the server must not do them again.
+func orderedEvent(ev *binlog.Event, flags uint16) []byte {
+	flags |= binlog.StmtEnd
+	if flags&binlog.UseSQLForeignKey != 0 {
+		flags |= binlog.NoForeignKeyChecks
+	}
+	raw := appendPlain(nil, ev.Raw)
+	binary.LittleEndian.PutUint16(raw[binlog.HeaderLen+tableIDLen:], flags)
+	return raw
+}
+
+// sizeOffset is where an event's header has its length, which in a file counts the checksum.
+const sizeOffset = 9
+
+// appendPlain appends an event that came without its checksum with the length that it has now.
+func appendPlain(dst, raw []byte) []byte {
+	start := len(dst)
+	dst = append(dst, raw...)
+	binary.LittleEndian.PutUint32(dst[start+sizeOffset:], uint32(len(raw)))
+	return dst
+}
+
+// tableIDLen is how long the table id is that a rows event begins with, before its flags: 6 bytes since MySQL
+// 5.1.4, and in every log that a Reader reads.
+const tableIDLen = 6
+
+// table is what is known of a table under a layout of the log.
+func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor) (*table, error) {
+	name := tableName(layout.Schema, layout.Name)
+	t := p.tables[name]
+	if t != nil && (t.layout == layout || t.layout.SameLayout(layout)) {
+		return t, nil
+	}
+	if t != nil && p.epoch.tables[name] != nil {
+		if err := p.turn(ctx, before); err != nil { // rows of two layouts cannot be folded into one another
+			return nil, err
+		}
+	}
+	info, err := p.schema.Table(ctx, layout.Schema, layout.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := info.Fit(layout); err != nil {
+		return nil, err
+	}
+	t = newTable(info, layout)
+	p.tables[name] = t
+	return t, nil
+}

@@ -1,0 +1,373 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"interlock/replay/binlog"
+	"interlock/replay/fold"
+	"interlock/replay/session"
+	"interlock/replay/target"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// planVersion says how logs are folded and cut into chunks. A run begun by a version that does it otherwise
+// cannot be resumed.
+const planVersion = "1"
+
+// Run brings a target up to date from binary logs. It returns what it did, as far as it came, with an error
+// too. A run that was interrupted goes on where it was when it is started again with the same files and range.
+func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	// The fold reuses its memory; what the collector lets lie around in between is kept within the bound.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(cfg.MemoryBytes + collectorSlack))
+	r := &runner{cfg: cfg, began: time.Now()}
+	err = r.all(ctx)
+	return r.summarize(), err
+}
+
+// collectorSlack is what the heap may hold besides the bound of a run before it is collected more often.
+const collectorSlack = 64 << 20
+
+// runner is one start of a run.
+type runner struct {
+	cfg    Config
+	began  time.Time
+	log    *binlog.Log
+	survey *binlog.Survey
+	server *target.Server
+	run    *target.Run
+	tally  *tally
+	exec   *executor
+	gtids  string
+}
+
+func (r *runner) all(ctx context.Context) (err error) {
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	defer r.log.Close()
+	start := time.Now()
+	if r.server, err = target.Connect(ctx, r.cfg.Target); err != nil {
+		return as(ErrUnreachable, err)
+	}
+	defer r.server.Close()
+	sel, done, err := r.begin(ctx)
+	if err != nil || done {
+		return err
+	}
+	defer r.run.Close()
+	r.tally.stage(func(s *Stages) { s.Prepare = time.Since(start).Seconds() })
+	if err := r.replay(ctx, sel); err != nil {
+		return r.interrupted(err)
+	}
+	start = time.Now()
+	defer func() { r.tally.stage(func(s *Stages) { s.Finish = time.Since(start).Seconds() }) }()
+	return r.finish(ctx)
+}
+
+// open reads the log once, before anything is touched.
+func (r *runner) open(ctx context.Context) error {
+	start := time.Now()
+	log, err := binlog.Open(ctx, r.cfg.Paths, binlog.OpenOptions{TempDir: r.cfg.TempDir})
+	if err != nil {
+		return err
+	}
+	r.log = log
+	var total int64
+	for _, f := range log.Files {
+		total += f.Size
+	}
+	r.tally = newTally(total)
+	r.survey, err = log.Survey(ctx, func(n int64) {
+		if r.cfg.Progress != nil {
+			r.cfg.Progress(Progress{Surveying: true, Bytes: n, Total: total, Elapsed: time.Since(r.began)})
+		}
+	})
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	if r.survey.Torn != "" {
+		r.cfg.Tell("the log is torn, and is replayed to its last whole transaction (" + r.survey.End.String() + "): " + r.survey.Torn)
+	}
+	r.tally.stage(func(s *Stages) { s.Survey = time.Since(start).Seconds() })
+	return nil
+}
+
+// begin looks whether the target is fit, finds or makes the run, and closes the target to others.
+func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
+	flavor := r.log.Files[0].Format.Flavor
+	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
+		return nil, false, as(ErrRefused, err)
+	}
+	have, err := r.server.GTIDSet(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	// What the range names is looked up before the run is written down.
+	if _, err := newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
+		return nil, false, err
+	}
+	if r.run, err = r.openRun(ctx, have); err != nil {
+		return nil, false, as(ErrRefused, err)
+	}
+	defer func() {
+		if err != nil || done {
+			r.run.Close()
+		}
+	}()
+	if r.run.Done {
+		r.cfg.Tell("this run has been finished before: nothing to do")
+		return nil, true, nil
+	}
+	if r.run.Resumed {
+		r.cfg.Tell("going on with the run that was interrupted")
+	}
+	if have, err = binlog.ParseGTIDSet(flavor, r.run.Spec.Skip); err != nil {
+		return nil, false, fmt.Errorf("read the GTIDs that the run began with: %w", err)
+	}
+	if sel, err = newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
+		return nil, false, err
+	}
+	if err := r.run.Settings(ctx); err != nil {
+		return nil, false, err
+	}
+	if err := r.run.Canary(ctx, r.log.Files[0].Format); err != nil {
+		return nil, false, errors.Join(err, r.run.Restore(context.WithoutCancel(ctx)))
+	}
+	return sel, false, nil
+}
+
+// openRun finds or makes the run. A statement that was running at a crash may need a person's word.
+func (r *runner) openRun(ctx context.Context, have *binlog.GTIDSet) (*target.Run, error) {
+	run, err := r.server.Open(ctx, r.spec(have))
+	open, ok := errors.AsType[*target.OpenIntentError](err)
+	if !ok {
+		return run, err
+	}
+	answer := r.cfg.ResolveIntent
+	if answer == "" {
+		run.Close()
+		return nil, open
+	}
+	r.cfg.Tell(fmt.Sprintf("taking it from you that this is to be taken for %s: %s", answer, open.What))
+	err = run.ResolveIntent(ctx, answer == "done")
+	run.Close()
+	if err != nil {
+		return nil, err
+	}
+	return r.server.Open(ctx, r.spec(have))
+}
+
+// spec says what the run is.
+func (r *runner) spec(have *binlog.GTIDSet) target.RunSpec {
+	d := map[string]string{
+		"start position": r.cfg.Range.StartPosition, "stop position": r.cfg.Range.StopPosition,
+		"stop before GTID": r.cfg.Range.StopBefore, "skipped GTIDs": strings.Join(r.cfg.Range.SkipGTIDs, ","),
+	}
+	if t := r.cfg.Range.StopDatetime; !t.IsZero() {
+		d["stop datetime"] = t.UTC().Format(time.RFC3339Nano)
+	}
+	var files []string
+	for _, f := range r.log.Files {
+		sum := sha256.Sum256(f.Format.Raw)
+		files = append(files, fmt.Sprintf("%s (%d bytes, %s)", f.Name, f.Size, hex.EncodeToString(sum[:4])))
+	}
+	d["files"] = strings.Join(files, ", ")
+	h := sha256.New()
+	for _, key := range []string{"files", "start position", "stop position", "stop before GTID", "skipped GTIDs", "stop datetime"} {
+		fmt.Fprintf(h, "%s=%s\n", key, d[key])
+	}
+	return target.RunSpec{
+		Fingerprint: hex.EncodeToString(h.Sum(nil)[:16]), Describe: d,
+		Tunable: map[string]string{"plan": planVersion}, Skip: have.String(),
+	}
+}
+
+// replay runs planner and executor side by side.
+func (r *runner) replay(ctx context.Context, sel *selection) error {
+	p, err := r.planner(sel)
+	if err != nil {
+		return err
+	}
+	units := make(chan *unit)
+	p.units = units
+	r.exec = &executor{cfg: r.cfg, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, tally: r.tally}
+	defer r.exec.close()
+	defer func() {
+		if r.exec.session != nil {
+			r.exec.session.Close()
+		}
+	}()
+	g, ctx := errgroup.WithContext(ctx)
+	stop := make(chan struct{})
+	g.Go(func() error {
+		defer close(stop)
+		return r.exec.work(ctx, units)
+	})
+	g.Go(func() error { return p.run(ctx) })
+	g.Go(func() error {
+		r.watch(ctx, stop)
+		return nil
+	})
+	return g.Wait()
+}
+
+// planner begins where the range does; a resumed one reads what lies before for what it needs to know of it.
+func (r *runner) planner(sel *selection) (*planner, error) {
+	reader, err := r.log.Read(sel.start)
+	if err != nil {
+		return nil, err
+	}
+	flavor := r.log.Files[0].Format.Flavor
+	p := &planner{
+		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor,
+		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{},
+		xa: map[string]prepared{}, xaKept: map[string]bool{}, temporary: temporaryTables{}, sticky: map[string]stickiness{},
+		folds: make(chan *fold.Epoch, 2), tally: r.tally,
+	}
+	p.folds <- fold.New()
+	p.folds <- fold.New()
+	last := r.run.Last
+	if last == nil {
+		return p, nil
+	}
+	res := &resumption{number: last.Number, finished: last.Finished}
+	if res.from, err = parseCursor(last.From); err != nil {
+		return nil, err
+	}
+	if res.to, err = parseCursor(last.To); err != nil {
+		return nil, err
+	}
+	plan, err := readPlan(last.Plan)
+	if err != nil {
+		return nil, err
+	}
+	res.ordered = plan.Ordered
+	p.number = last.Number
+	if !last.Finished {
+		p.number-- // it is given again
+	}
+	p.resume = res
+	return p, nil
+}
+
+// watch reports progress until the work is done.
+func (r *runner) watch(ctx context.Context, stop <-chan struct{}) {
+	if r.cfg.Progress == nil {
+		return
+	}
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.cfg.Progress(r.tally.progress(r.began))
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finish proves that nothing is unaccounted for, opens the target again and closes the run.
+func (r *runner) finish(ctx context.Context) error {
+	if err := r.tally.accounts(); err != nil {
+		return err
+	}
+	if err := r.run.Finish(ctx); err != nil {
+		return err
+	}
+	if err := r.run.Restore(ctx); err != nil {
+		return fmt.Errorf("the log is replayed, but the server's settings are not put back: %w", err)
+	}
+	set, err := r.server.GTIDSet(ctx)
+	if err != nil {
+		return err
+	}
+	r.gtids = set.String()
+	return nil
+}
+
+// interrupted adds to an error what state the target is in. Between the phases of an epoch rows are missing:
+// the target then stays closed.
+func (r *runner) interrupted(cause error) error {
+	if r.exec == nil || !r.exec.inEpoch {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := r.run.Restore(ctx); err != nil {
+			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
+		}
+		return fmt.Errorf("%w\nthe target is whole up to %s; the same command goes on from there", cause, r.applied())
+	}
+	return fmt.Errorf("%w\nthe target is INCONSISTENT: part of an epoch is applied; it stays closed to others until the same command has gone on and ended", cause)
+}
+
+func (r *runner) applied() string {
+	if r.exec != nil && r.exec.reached != (cursor{}) {
+		return r.exec.reached.String()
+	}
+	return "where it was"
+}
+
+func (r *runner) summarize() *Summary {
+	if r.tally == nil {
+		return nil
+	}
+	s := r.tally.summary()
+	if r.server != nil {
+		s.TargetVersion = r.server.Version
+	}
+	if r.survey != nil {
+		s.Torn = r.survey.Torn
+	}
+	s.Flavor = r.log.Files[0].Format.Flavor.String()
+	s.From = r.cfg.Range.StartPosition
+	if s.From == "" {
+		s.From = r.log.Files[0].Name + ":4"
+	}
+	s.Resumed = r.run != nil && r.run.Resumed
+	if r.exec != nil {
+		s.Deadlocks, s.Reconnects = r.exec.retries.Deadlocks, r.exec.retries.Lost
+	}
+	s.GTIDs = r.gtids
+	s.Connections, s.MemoryBound, s.PeakMemory = r.cfg.Connections, r.cfg.MemoryBytes, peakMemory()
+	s.Seconds = time.Since(r.began).Seconds()
+	s.BytesPerSec = float64(s.Read.Bytes) / s.Seconds
+	s.ChangesPerSec = float64(s.Read.Changes) / s.Seconds
+	return &s
+}
+
+// peakMemory is the most memory that this process has held, in bytes; 0 where the system does not tell.
+// Source: VmHWM in proc(5).
+func peakMemory() int64 {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(io.LimitReader(f, 1<<16))
+	for lines.Scan() {
+		if rest, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
+			if kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64); err == nil {
+				return kib << 10
+			}
+		}
+	}
+	return 0
+}

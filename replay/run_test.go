@@ -1,0 +1,97 @@
+package replay_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+	"interlock/replay"
+	"interlock/replay/target"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func products(t *testing.T, f func(t *testing.T, p testrig.Product)) {
+	for _, p := range []testrig.Product{testrig.MySQL, testrig.MariaDB} {
+		t.Run(string(p), func(t *testing.T) { f(t, p) })
+	}
+}
+
+// history is a workload with a bit of everything that a unit of work is made of.
+func history(t *testing.T, s *testrig.Local) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`CREATE DATABASE shop; USE shop;
+CREATE TABLE item (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, code VARCHAR(20) NOT NULL, stock INT NOT NULL, note TEXT, UNIQUE KEY (code));
+CREATE TABLE event (what VARCHAR(20), n INT);
+`)
+	for i := range 200 {
+		fmt.Fprintf(&b, "INSERT INTO item (code, stock, note) VALUES ('c%d', %d, NULL);\n", i, i)
+	}
+	for i := range 300 {
+		fmt.Fprintf(&b, "UPDATE item SET stock = stock + 1 WHERE id = %d;\n", i%10+1)
+		fmt.Fprintf(&b, "INSERT INTO event VALUES ('sale', %d);\n", i%7)
+	}
+	b.WriteString(`BEGIN; UPDATE item SET code = 'tmp' WHERE id = 1; UPDATE item SET code = 'c0' WHERE id = 2; UPDATE item SET code = 'c1' WHERE id = 1; COMMIT;
+DELETE FROM item WHERE id > 190; DELETE FROM event WHERE n = 3;
+INSERT INTO item (id, code, stock) VALUES (1000, 'gone', 1); DELETE FROM item WHERE id = 1000;
+ALTER TABLE item ADD COLUMN price DECIMAL(10,2) NOT NULL DEFAULT 1.5;
+UPDATE item SET price = id / 3, id = id + 5000 WHERE id < 20;
+SET SESSION binlog_format = STATEMENT;
+INSERT INTO item (code, stock) VALUES ('by statement', 5); UPDATE item SET stock = stock * 2 WHERE id > 5000;
+SET SESSION binlog_format = ROW;
+INSERT INTO event SELECT code, id FROM item;
+`)
+	if _, err := s.Exec(t.Context(), b.String()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func contents(t *testing.T, s *testrig.Local) string {
+	t.Helper()
+	out, err := s.Exec(t.Context(), `SELECT * FROM shop.item ORDER BY id; SELECT * FROM shop.event ORDER BY what, n; SHOW CREATE TABLE shop.item; SHOW CREATE TABLE shop.event`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func run(t *testing.T, s *testrig.Local, cfg replay.Config) (*replay.Summary, error) {
+	t.Helper()
+	cfg.Target = target.Options{Socket: s.Socket, User: "root"}
+	cfg.Tell = func(line string) { t.Log(line) }
+	return replay.Run(t.Context(), cfg)
+}
+
+// The log of a server that began empty makes another empty server equal to it.
+func TestWholeHistory(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		history(t, source)
+		files, err := source.BinlogFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, epoch := range []int64{0, 7} {
+			t.Run(fmt.Sprintf("epochs of %d changes", epoch), func(t *testing.T) {
+				to := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+				s, err := run(t, to, replay.Config{Paths: files, EpochChanges: epoch})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(contents(t, source), contents(t, to)); diff != "" {
+					t.Errorf("source and target differ (-source +target):\n%s", diff)
+				}
+				if s.Read != s.Applied || len(s.Skipped) > 0 {
+					t.Errorf("read %+v, applied %+v, skipped %+v", s.Read, s.Applied, s.Skipped)
+				}
+				again, err := run(t, to, replay.Config{Paths: files})
+				if err != nil || again.Read.Transactions != 0 {
+					t.Errorf("a second time: %+v, %v", again, err)
+				}
+			})
+		}
+	})
+}
+

@@ -1,0 +1,146 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"interlock/replay/binlog"
+)
+
+// verdict is what becomes of a transaction.
+type verdict uint8
+
+const (
+	take   verdict = iota
+	onBoth         // the target had it before the run
+	skip           // --skip-gtid
+	stop           // it and everything behind it is left alone
+)
+
+// selection decides which transactions are replayed. It is made before the first one is read, so that a GTID
+// or a position that the log does not have is an error and not a range without end.
+type selection struct {
+	start, stop binlog.Position // zero: none
+	stopTime    time.Time
+	stopGTID    binlog.GTID
+	stopAt      binlog.Position // of stopGTID
+	skip        []binlog.GTID
+	have        *binlog.GTIDSet // on the target at the run's first start; nil: none
+	order       map[string]int  // file → its place in the log
+}
+
+// newSelection reads a range and finds in the log what it names.
+func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GTIDSet) (*selection, error) {
+	s := &selection{stopTime: r.StopDatetime, have: have, order: map[string]int{}}
+	for i, f := range log.Files {
+		s.order[f.Name] = i
+	}
+	var errs []error
+	position := func(flag, text string) binlog.Position {
+		if text == "" {
+			return binlog.Position{}
+		}
+		p, err := ParsePosition(text)
+		if err == nil {
+			if _, ok := s.order[p.File]; !ok {
+				err = fmt.Errorf("position %s: there is no file %s among the logs (%s … %s)", p, p.File, log.Files[0].Name, log.Files[len(log.Files)-1].Name)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		}
+		return p
+	}
+	gtid := func(flag, text string) binlog.GTID {
+		g, err := binlog.ParseGTID(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		}
+		return g
+	}
+	s.start = position("--start-position", r.StartPosition)
+	s.stop = position("--stop-position", r.StopPosition)
+	if r.StopBefore != "" {
+		s.stopGTID = gtid("--stop-before-gtid", r.StopBefore)
+	}
+	for _, text := range r.SkipGTIDs {
+		s.skip = append(s.skip, gtid("--skip-gtid", text))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, s.find(ctx, log)
+}
+
+// find looks for the GTIDs that the range names, since a set of GTIDs does not tell where one is, nor in
+// MariaDB whether it is there at all.
+func (s *selection) find(ctx context.Context, log *binlog.Log) error {
+	want := map[binlog.GTID]bool{}
+	for _, g := range s.skip {
+		want[g] = true
+	}
+	stopping := s.stopGTID != binlog.GTID{}
+	if stopping {
+		want[s.stopGTID] = true
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	r, err := log.Read(s.start)
+	if err != nil {
+		return err
+	}
+	for len(want) > 0 {
+		txn, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			for g := range want {
+				return fmt.Errorf("GTID %s is not in the logs from their start on: nothing was applied", g)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if stopping && txn.GTID == s.stopGTID {
+			s.stopAt = txn.Start
+		}
+		delete(want, txn.GTID)
+	}
+	return nil
+}
+
+// judge decides about one transaction; why is for the summary.
+func (s *selection) judge(t *binlog.Txn) (v verdict, why string) {
+	switch {
+	case s.stop != (binlog.Position{}) && !s.before(t.Start, s.stop):
+		return stop, "--stop-position " + s.stop.String()
+	case s.stop != (binlog.Position{}) && s.before(s.stop, t.End):
+		return stop, fmt.Sprintf("--stop-position %s lies inside the transaction at %s", s.stop, t.Start)
+	case !s.stopTime.IsZero() && !t.Committed.Before(s.stopTime):
+		return stop, "--stop-datetime " + s.stopTime.Format("2006-01-02 15:04:05.999999")
+	case s.stopAt != (binlog.Position{}) && t.Start == s.stopAt:
+		return stop, "--stop-before-gtid " + s.stopGTID.String()
+	}
+	if (t.GTID == binlog.GTID{}) {
+		return take, ""
+	}
+	for _, g := range s.skip {
+		if g == t.GTID {
+			return skip, "--skip-gtid"
+		}
+	}
+	if s.have != nil && s.have.Contains(t.GTID) {
+		return onBoth, "on the target already"
+	}
+	return take, ""
+}
+
+// before tells whether a lies before b in the log.
+func (s *selection) before(a, b binlog.Position) bool {
+	if i, j := s.order[a.File], s.order[b.File]; i != j {
+		return i < j
+	}
+	return a.Offset < b.Offset
+}

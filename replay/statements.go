@@ -1,0 +1,378 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"interlock/replay/binlog"
+	"interlock/replay/target"
+)
+
+// barrier is what runs alone on the target, between what lies before it and what lies behind it.
+type barrier struct {
+	target.Barrier
+	count     counts
+	temporary bool // temporary tables are open when it has run
+	format    *binlog.Format
+	merged    bool // several transactions in one
+}
+
+// batch is a run of transactions of statements over InnoDB tables alone, merged into one on the target.
+type batch struct {
+	number int64
+	from   cursor
+	steps  []target.Step
+	gtids  *binlog.GTIDSet
+	count  counts
+	bytes  int64
+	rows   int64 // bytes of row transactions since the last statement
+	what   string
+	format *binlog.Format
+}
+
+// The bounds of a batch. Its locks are held until it ends, and after a deadlock it is done again as a whole.
+const (
+	batchTransactions = 1000
+	batchBytes        = 8 << 20
+	// batchRows is how many bytes of transactions of rows may stand between two statements before they are
+	// worth an epoch of their own, which costs the target some eight commits.
+	batchRows = 64 << 10
+)
+
+// takesRows tells whether a transaction of rows goes into the batch as it stands.
+func (p *planner) takesRows(txn *binlog.Txn) bool {
+	b := p.batch
+	return b.rows+txn.Bytes <= batchRows && !b.full() && txn.Ending == binlog.EndXID &&
+		(p.flavor != binlog.MariaDB || txn.Transactional)
+}
+
+func (b *batch) full() bool {
+	return b.count.Transactions >= batchTransactions || b.bytes >= batchBytes
+}
+
+func (b *batch) barrier() *barrier {
+	steps := append(b.steps, target.Step{Statements: []string{"COMMIT"}})
+	return &barrier{
+		Barrier: target.Barrier{Number: b.number, GTIDs: b.gtids, Steps: steps, Transactional: true, What: b.what, From: b.from.String()},
+		count:   b.count, format: b.format, merged: true,
+	}
+}
+
+// mergeable tells whether a transaction is statements over InnoDB tables alone, none of which ends a
+// transaction by itself.
+func (p *planner) mergeable(ctx context.Context, txn *binlog.Txn) (bool, error) {
+	if !txn.HasStatements || txn.Ending != binlog.EndXID || txn.HasSavepoints || txn.CreateSelect {
+		return false, nil
+	}
+	if p.flavor == binlog.MariaDB && !txn.Transactional {
+		return false, nil
+	}
+	if p.flavor == binlog.MySQL { // its logs do not tell which engines took part
+		only, err := p.allTransactional(ctx)
+		if err != nil || !only {
+			return false, err
+		}
+	}
+	f := p.reader.Format()
+	for ev, err := range p.reader.Events(ctx) {
+		if err != nil {
+			return false, err
+		}
+		if ev.Type != binlog.TypeQuery {
+			continue
+		}
+		q, err := binlog.ParseQuery(f, ev)
+		if err != nil {
+			return false, err
+		}
+		switch q.Verb {
+		case binlog.VerbBegin, binlog.VerbCommit, binlog.VerbDML:
+		default:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// statements puts a transaction of statements into the batch.
+func (p *planner) statements(ctx context.Context, txn *binlog.Txn, size counts) error {
+	at := cursor{Txn: txn.Start}
+	if p.epoch != nil {
+		if err := p.flush(ctx, at); err != nil {
+			return err
+		}
+	}
+	steps, changes, err := p.steps(ctx, txn)
+	if err != nil {
+		return err
+	}
+	size.Changes = changes
+	size.Statements = int64(countStatements(steps))
+	p.tally.read(counts{Changes: changes, Statements: size.Statements})
+	return p.merge(ctx, txn, steps, size, false)
+}
+
+// appendRows puts a transaction of rows into the batch as it stands.
+func (p *planner) appendRows(ctx context.Context, txn *binlog.Txn, size counts) error {
+	steps, changes, err := p.steps(ctx, txn)
+	if err != nil {
+		return err
+	}
+	size.Changes = changes
+	p.tally.read(counts{Changes: changes})
+	return p.merge(ctx, txn, steps, size, true)
+}
+
+// merge appends the steps of a transaction without its BEGIN and COMMIT.
+func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size counts, rows bool) error {
+	at := cursor{Txn: txn.Start}
+	// A change of autocommit would commit what stands before it.
+	if b := p.batch; b != nil && (b.full() && p.resume == nil || setsAutocommit(t.prelude)) {
+		if err := p.flush(ctx, at); err != nil {
+			return err
+		}
+	}
+	if p.batch == nil {
+		p.number++
+		p.batch = &batch{number: p.number, from: at, gtids: &binlog.GTIDSet{}, what: t.what, format: p.reader.Format()}
+		if r := p.resume; r != nil && !r.finished {
+			p.batch.number = r.number
+		}
+		p.batch.steps = []target.Step{{Statements: append(t.prelude, "BEGIN")}}
+	} else if len(t.prelude) > 0 {
+		p.batch.steps = append(p.batch.steps, target.Step{Statements: t.prelude})
+	}
+	b := p.batch
+	b.steps = append(b.steps, t.body...)
+	b.gtids.Add(txn.GTID)
+	b.count.add(size)
+	b.bytes += txn.Bytes
+	if rows {
+		b.rows += txn.Bytes
+	} else {
+		b.rows = 0
+	}
+	if r := p.resume; r != nil && !r.finished && r.to.Txn == txn.End {
+		return p.flush(ctx, r.to)
+	}
+	return nil
+}
+
+func setsAutocommit(statements []string) bool {
+	for _, s := range statements {
+		if strings.Contains(s, "autocommit") {
+			return true
+		}
+	}
+	return false
+}
+
+// txnSteps is a transaction as it runs on the target.
+type txnSteps struct {
+	prelude    []string      // SETs before its BEGIN
+	begin      []string      // BEGIN, XA START; empty for a statement that stands alone
+	body       []target.Step // what is between
+	end        []string      // COMMIT, XA PREPARE …; empty likewise
+	statements int
+	what       string
+	verbs      []binlog.Query // what it runs, without its SQL
+}
+
+func countStatements(t txnSteps) int { return t.statements }
+
+// steps reads a transaction as statements and events, with the SETs that take the barrier session from what it
+// was left with to what the log says.
+func (p *planner) steps(ctx context.Context, txn *binlog.Txn) (t txnSteps, changes int64, err error) {
+	p.beginTxn()
+	t.what = fmt.Sprintf("transaction at %s%s", txn.Start, named(txn.GTID))
+	f := p.reader.Format()
+	begun := txn.Ending == binlog.EndBare
+	if p.flavor == binlog.MariaDB && !begun && (txn.GTID != binlog.GTID{}) { // its GTID event is the BEGIN
+		begun = true
+		t.begin = []string{"BEGIN"}
+		if txn.Ending == binlog.EndPrepare {
+			t.begin = []string{"XA START " + txn.XID}
+		}
+	}
+	for ev, err := range p.reader.Events(ctx) {
+		if err != nil {
+			return t, changes, err
+		}
+		switch {
+		case ev.Type == binlog.TypeTableMap:
+			err = p.tableMap(ev)
+		case ev.Type.IsRows():
+			var n int64
+			n, err = t.rows(p, f, ev)
+			changes += n
+		case ev.Type == binlog.TypeXID:
+			t.end = []string{"COMMIT"}
+		case ev.Type == binlog.TypeXAPrepare && txn.Ending == binlog.EndOnePhase:
+			t.end = []string{"XA COMMIT " + txn.XID + " ONE PHASE"}
+		case ev.Type == binlog.TypeXAPrepare:
+			t.end = []string{"XA PREPARE " + txn.XID}
+		case ev.Type == binlog.TypeQuery:
+			begun, err = t.query(p, f, ev, txn, begun)
+		default:
+			err = p.see(f, ev)
+		}
+		if err != nil {
+			return t, changes, fmt.Errorf("event at %s: %w", ev.At, err)
+		}
+	}
+	return t, changes, nil
+}
+
+// query adds a statement, with the SETs before it.
+func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *binlog.Txn, begun bool) (bool, error) {
+	q, err := binlog.ParseQuery(f, ev)
+	if err != nil {
+		return begun, err
+	}
+	if err := p.state.See(f, ev); err != nil {
+		return begun, err
+	}
+	if err := p.state.Check(); err != nil {
+		return begun, err
+	}
+	all, err := p.state.Statements(p.conn)
+	if err != nil {
+		return begun, err
+	}
+	p.conn = p.state.Clone()
+	sets, sql := all[:len(all)-1], all[len(all)-1]
+	first := len(t.body) == 0 && t.statements == 0
+	switch {
+	case !begun && (q.Verb == binlog.VerbBegin || q.Verb == binlog.VerbXAStart):
+		t.prelude = append(t.prelude, sets...)
+		t.begin = []string{sql}
+		return true, nil
+	case txn.Ending != binlog.EndBare && (q.Verb == binlog.VerbCommit || q.Verb == binlog.VerbRollback):
+		t.end = append(sets, sql)
+		return begun, nil
+	}
+	if first {
+		t.prelude = append(t.prelude, sets...)
+		sets = nil
+		t.what += ": " + shortened(q.SQL)
+	}
+	if q.Verb != binlog.VerbXAEnd {
+		t.statements++
+	}
+	q.SQL, q.Vars = append([]byte(nil), q.SQL...), nil
+	t.verbs = append(t.verbs, q)
+	t.add(append(sets, sql))
+	return begun, nil
+}
+
+// add appends statements to the last step, or a new one behind events.
+func (t *txnSteps) add(statements []string) {
+	if n := len(t.body); n > 0 && t.body[n-1].Events == nil {
+		t.body[n-1].Statements = append(t.body[n-1].Statements, statements...)
+		return
+	}
+	t.body = append(t.body, target.Step{Statements: statements})
+}
+
+// rows adds a rows event behind its table map.
+func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, error) {
+	rows, err := binlog.ParseRows(f, ev, p.maps.Table)
+	if err != nil || rows.Table == nil {
+		return 0, err
+	}
+	changes, err := countChanges(&rows)
+	if err != nil {
+		return 0, err
+	}
+	n := len(t.body)
+	if n == 0 || t.body[n-1].Events == nil {
+		t.body = append(t.body, target.Step{})
+		n++
+	}
+	s := &t.body[n-1]
+	s.Events = append(appendPlain(s.Events, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)
+	return changes, nil
+}
+
+// shortened is the beginning of a statement, for messages.
+func shortened(sql []byte) string {
+	const most = 200
+	s := strings.ToValidUTF8(string(sql[:min(len(sql), most)]), "?")
+	if len(sql) > most {
+		s += "…"
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// verbatim runs a transaction, or a statement that stands alone, as it stands in the log.
+// from and to are what the run's state says about it.
+func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, from, to cursor) error {
+	if err := p.flush(ctx, from); err != nil {
+		return err
+	}
+	t, changes, err := p.steps(ctx, txn)
+	if err != nil {
+		return err
+	}
+	size.Changes, size.Statements = changes, int64(t.statements)
+	p.tally.read(counts{Changes: changes, Statements: size.Statements})
+	p.number++
+	b := &barrier{
+		Barrier: target.Barrier{
+			Number: p.number, GTID: txn.GTID, Steps: t.whole(), What: t.what, From: from.String(), To: to.String(),
+			Transactional: txn.Ending == binlog.EndXID && !txn.CreateSelect && (p.flavor != binlog.MariaDB || txn.Transactional),
+		},
+		count: size, format: p.reader.Format(),
+	}
+	if r := p.resume; r != nil && !r.finished {
+		b.Number = r.number
+	}
+	for _, q := range t.verbs {
+		p.temporary.see(q)
+	}
+	b.temporary = p.temporary.open()
+	if err := p.resumed(to); err != nil {
+		return err
+	}
+	u, err := p.send(ctx, &unit{barrier: b, to: to})
+	if err != nil {
+		return err
+	}
+	if onlyDML(t.verbs) && txn.Ending != binlog.EndBare {
+		return nil
+	}
+	// What follows is read against the schema that the statement leaves behind.
+	if err := u.wait(ctx); err != nil {
+		return err
+	}
+	p.schema.Forget()
+	p.transactional = nil
+	clear(p.tables)
+	clear(p.sticky)
+	return nil
+}
+
+// whole is the transaction with its BEGIN and its end.
+func (t *txnSteps) whole() []target.Step {
+	var steps []target.Step
+	if head := append(t.prelude, t.begin...); len(head) > 0 {
+		steps = append(steps, target.Step{Statements: head})
+	}
+	steps = append(steps, t.body...)
+	if len(t.end) > 0 {
+		steps = append(steps, target.Step{Statements: t.end})
+	}
+	return steps
+}
+
+func onlyDML(verbs []binlog.Query) bool {
+	for _, q := range verbs {
+		switch q.Verb {
+		case binlog.VerbDML, binlog.VerbSavepoint, binlog.VerbRollbackTo, binlog.VerbXAEnd:
+		default:
+			return false
+		}
+	}
+	return true
+}

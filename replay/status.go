@@ -1,0 +1,85 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+
+	"interlock/replay/target"
+)
+
+// Status prints what the target knows of runs.
+func Status(ctx context.Context, opts target.Options, w io.Writer) error {
+	server, err := target.Connect(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	runs, err := server.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if len(runs) == 0 {
+		_, err := fmt.Fprintln(w, "no run has been begun on this server")
+		return err
+	}
+	for i := range runs {
+		if err := writeStatus(w, &runs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeStatus(w io.Writer, s *target.Status) error {
+	b := bufio.NewWriter(w)
+	state := "interrupted, or under way: whole up to the last finished epoch"
+	switch {
+	case s.Done:
+		state = "finished"
+	case s.Intent != "":
+		state = "UNCERTAIN: a statement had begun and is not known to have ended"
+	case s.Inconsistent:
+		state = "INCONSISTENT: an epoch is applied in part, rows are missing"
+	}
+	fmt.Fprintf(b, "run of %s UTC: %s\n", s.Started.Format("2006-01-02 15:04:05"), state)
+	for _, key := range []string{"files", "start position", "stop position", "stop datetime", "stop before GTID", "skipped GTIDs"} {
+		if text := s.Describe[key]; text != "" {
+			fmt.Fprintf(b, "  %s: %s\n", key, text)
+		}
+	}
+	if e := s.Epoch; e.Number > 0 {
+		fmt.Fprintf(b, "  epoch %d, %s to %s", e.Number, e.From, e.To)
+		if e.Chunks > 0 {
+			fmt.Fprintf(b, ": %d of %d chunks", s.ChunksDone, e.Chunks)
+		}
+		if e.Finished {
+			b.WriteString(", finished")
+		}
+		b.WriteString("\n")
+	}
+	if s.Intent != "" {
+		fmt.Fprintf(b, "  begun: %s\n  look whether it has taken effect, then go on with --resolve-intent done, or redo\n", s.Intent)
+	}
+	if s.Temporary {
+		b.WriteString("  temporary tables are open: it cannot be resumed once it is interrupted\n")
+	}
+	if s.Closed {
+		b.WriteString("  the server is closed to others until it has ended\n")
+	}
+	if s.Holder != "" {
+		fmt.Fprintf(b, "  held by %s\n", s.Holder)
+	}
+	return b.Flush()
+}
+
+// DropState removes what runs left on the target. Where one is unfinished that needs force.
+func DropState(ctx context.Context, opts target.Options, force bool) error {
+	server, err := target.Connect(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	return server.DropState(ctx, force)
+}

@@ -1,0 +1,113 @@
+package replay
+
+import (
+	"context"
+	"strings"
+
+	"interlock/replay/binlog"
+	"interlock/replay/fold"
+	"interlock/replay/target"
+)
+
+// newTable decides how a table's rows are applied, as far as the table alone decides it.
+func newTable(info *target.Table, layout *binlog.Table) *table {
+	t := &table{info: info, layout: layout, group: info.Group, ordered: info.Ordered}
+	if t.group == "" {
+		t.group = t.name()
+	}
+	t.fold = &fold.Table{
+		Name: t.name(), Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
+		Recomputed: info.Computed, PartialUnsafe: info.UniqueUnsafe, AutoIncrement: -1,
+	}
+	for _, column := range info.Key {
+		t.fold.Orders = append(t.fold.Orders, orderOf(layout.Columns[column].Type, info.Columns[column].Unsigned))
+	}
+	for i, c := range info.Columns {
+		if c.AutoIncrement {
+			t.fold.AutoIncrement, t.fold.AutoOrder = i, orderOf(layout.Columns[i].Type, c.Unsigned)
+		}
+	}
+	return t
+}
+
+// uniqueColumns are the columns of which an update makes a row go and come.
+func uniqueColumns(info *target.Table, columns int) binlog.Bitmap {
+	set := binlog.NewBitmap(columns)
+	for _, i := range info.UniqueColumns() {
+		if i < columns {
+			set.Set(i)
+		}
+	}
+	return set
+}
+
+// orderOf is how an index over a column of that type is sorted, as far as bytes alone do not tell.
+func orderOf(t binlog.ColumnType, unsigned bool) fold.Order {
+	switch t {
+	case binlog.ColTiny, binlog.ColShort, binlog.ColInt24, binlog.ColLong, binlog.ColLongLong:
+		if unsigned {
+			return fold.OrderUnsigned
+		}
+		return fold.OrderSigned
+	case binlog.ColYear:
+		return fold.OrderUnsigned
+	case binlog.ColFloat:
+		return fold.OrderFloat
+	case binlog.ColDouble:
+		return fold.OrderDouble
+	}
+	return fold.OrderBytes
+}
+
+// withoutTransactions tells whether a transaction of rows changes a table whose engine has none: then it cannot
+// share a transaction with its mark, and runs as it stands, behind an intent.
+func (p *planner) withoutTransactions(ctx context.Context, txn *binlog.Txn) (bool, error) {
+	if p.flavor == binlog.MariaDB && txn.Transactional {
+		return false, nil
+	}
+	if all, err := p.allTransactional(ctx); all || err != nil {
+		return false, err
+	}
+	p.beginTxn()
+	for ev, err := range p.reader.Events(ctx) {
+		if err != nil {
+			return false, err
+		}
+		if ev.Type != binlog.TypeTableMap {
+			continue
+		}
+		layout, err := p.maps.Parse(p.reader.Format(), ev)
+		if err != nil {
+			return false, err
+		}
+		if t := p.tables[tableName(layout.Schema, layout.Name)]; t != nil && !t.info.NotTransactional {
+			continue
+		}
+		info, err := p.schema.Table(ctx, layout.Schema, layout.Name)
+		if err != nil || info.NotTransactional {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// allTransactional asks the target, once until the schema may have changed.
+func (p *planner) allTransactional(ctx context.Context) (bool, error) {
+	if p.transactional == nil {
+		all, err := p.schema.AllTransactional(ctx)
+		if err != nil {
+			return false, err
+		}
+		p.transactional = &all
+	}
+	return *p.transactional, nil
+}
+
+// tableName is what a table is called in messages and maps; names with a dot or a backtick in them are quoted,
+// so that no two tables share one.
+func tableName(schema, name string) string {
+	if strings.ContainsAny(schema+name, ".`") {
+		return "`" + strings.ReplaceAll(schema, "`", "``") + "`.`" + strings.ReplaceAll(name, "`", "``") + "`"
+	}
+	return schema + "." + name
+}

@@ -1,0 +1,150 @@
+package replay
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"interlock/replay/binlog"
+)
+
+// tally counts what becomes of everything that is read, so that at the end nothing is unaccounted for. It may
+// be used by several goroutines at once.
+type tally struct {
+	mu        sync.Mutex
+	total     int64 // bytes of the log, for the progress
+	in        counts
+	held      counts // prepared (XA), not committed yet
+	skipped   map[string]counts
+	applied   counts // what units that are on the target hold
+	rows      netRows
+	epochs    int64
+	chunks    int64
+	barriers  int64
+	merged    int64 // transactions of statements that were merged
+	prepared  []string
+	stopAt    binlog.Position
+	stopWhy   string
+	at        binlog.Position // behind the last transaction read
+	committed time.Time       // it was, at the source
+	offset    int64
+	tables    map[string]*TableSummary
+	stages    Stages
+}
+
+// netRows is what changes of rows came to.
+type netRows struct {
+	Folded  int64 // changes that left no row to apply
+	Deletes int64 // rows that went
+	Writes  int64 // rows that came
+	Updates int64 // rows that were changed in place
+	Ordered int64 // changes applied in their original order
+	Barrier int64 // changes applied within barriers
+}
+
+func newTally(total int64) *tally {
+	return &tally{total: total, skipped: map[string]counts{}, tables: map[string]*TableSummary{}}
+}
+
+func (t *tally) read(c counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.in.add(c)
+}
+
+func (t *tally) skip(why string, c counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.skipped[why]
+	s.add(c)
+	t.skipped[why] = s
+}
+
+func (t *tally) hold(c counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held.add(c)
+}
+
+func (t *tally) release(c counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held.add(counts{Transactions: -c.Transactions, Bytes: -c.Bytes})
+}
+
+func (t *tally) stopped(at binlog.Position, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopAt, t.stopWhy = at, why
+}
+
+func (t *tally) leftPrepared(xid string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.prepared = append(t.prepared, xid)
+}
+
+func (t *tally) position(at binlog.Position, committed time.Time, offset int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at, t.offset = at, offset
+	if committed.After(t.committed) {
+		t.committed = committed
+	}
+}
+
+// end is the place behind the last transaction read.
+func (t *tally) end() binlog.Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at
+}
+
+func (t *tally) stage(add func(*Stages)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	add(&t.stages)
+}
+
+// accounts proves that whatever was read is applied, folded away or skipped for a reason.
+func (t *tally) accounts() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := t.applied
+	for _, c := range t.skipped {
+		out.add(c)
+	}
+	out.add(t.held)
+	switch {
+	case out.Transactions != t.in.Transactions:
+		return fmt.Errorf("account for the run: %d transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Transactions, out.Transactions)
+	case out.Bytes != t.in.Bytes:
+		return fmt.Errorf("account for the run: %d bytes of transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Bytes, out.Bytes)
+	case out.Changes != t.in.Changes:
+		return fmt.Errorf("account for the run: %d changes were read, %d applied or skipped; do not use this server, and report this", t.in.Changes, out.Changes)
+	}
+	return nil
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Surveying    bool            // the log is read through, nothing is applied yet
+	Bytes, Total int64           // of the log
+	At           binlog.Position // read up to here
+	Committed    time.Time       // what was read last was committed at the source then
+	Changes      int64           // read
+	NetRows      int64           // applied
+	Epochs       int64
+	Barriers     int64
+	Elapsed      time.Duration
+}
+
+func (t *tally) progress(since time.Time) Progress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Progress{
+		Bytes: t.offset, Total: t.total, At: t.at, Committed: t.committed, Changes: t.in.Changes,
+		NetRows: t.rows.Deletes + t.rows.Writes + t.rows.Updates + t.rows.Ordered, Epochs: t.epochs, Barriers: t.barriers,
+		Elapsed: time.Since(since),
+	}
+}

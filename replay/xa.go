@@ -1,0 +1,136 @@
+package replay
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"interlock/replay/binlog"
+	"interlock/replay/session"
+)
+
+// An XA transaction is in the log twice: with its rows when it is prepared, and as a single statement when it
+// is committed or rolled back, maybe much later. Its rows take effect at the second place; they are read again
+// from the first one then, so that nothing needs to be kept. One that is still prepared when the range ends is
+// prepared on the target, as it would be on a replica.
+
+// prepared is an XA transaction that waits for its end.
+type prepared struct {
+	start binlog.Position
+	state *session.State // that its rows were logged under
+}
+
+// prepare puts an XA transaction aside.
+func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
+	if _, err := p.pass(ctx, true); err != nil {
+		return err
+	}
+	p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
+	return nil
+}
+
+// xaEnd is XA COMMIT or XA ROLLBACK.
+func (p *planner) xaEnd(ctx context.Context, txn *binlog.Txn, size counts) error {
+	held, ok := p.xa[txn.XID]
+	if !ok { // prepared as it stands, or before the log begins: then in the backup
+		delete(p.xaKept, txn.XID)
+		return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
+	}
+	delete(p.xa, txn.XID)
+	first, err := p.reader.At(ctx, held.start)
+	if err != nil {
+		return err
+	}
+	defer first.Close()
+	was := *first.Txn()
+	p.tally.release(counts{Transactions: 1, Bytes: was.Bytes})
+	size.add(counts{Transactions: 1, Bytes: was.Bytes})
+	if txn.XARollback {
+		if err := p.countDropped(ctx, first); err != nil {
+			return err
+		}
+		if err := p.nothing(ctx, txn, size); err != nil {
+			return err
+		}
+		p.openGTIDs().Add(was.GTID)
+		return nil
+	}
+	now := p.state
+	p.state = held.state
+	err = p.foldTxn(ctx, txn, []binlog.GTID{was.GTID, txn.GTID}, first.Events(ctx), size)
+	p.state = now
+	if err != nil {
+		return err
+	}
+	_, err = p.pass(ctx, true)
+	return err
+}
+
+// countDropped counts the rows of an XA transaction that was rolled back.
+func (p *planner) countDropped(ctx context.Context, r *binlog.Reader) error {
+	p.beginTxn()
+	for ev, err := range r.Events(ctx) {
+		if err != nil {
+			return err
+		}
+		n, err := p.countEvent(r.Format(), ev)
+		if err != nil {
+			return err
+		}
+		p.tally.read(counts{Changes: n})
+		p.tally.skip("rolled back (XA)", counts{Changes: n})
+	}
+	return nil
+}
+
+// openGTIDs is the set of what is open.
+func (p *planner) openGTIDs() *binlog.GTIDSet {
+	if p.batch != nil {
+		return p.batch.gtids
+	}
+	return p.epoch.gtids
+}
+
+// leaveOpen prepares on the target what the range leaves prepared, in the order of the log. The range ends at a
+// place; the n-th of them lies n behind it in the run's state.
+func (p *planner) leaveOpen(ctx context.Context, at cursor) error {
+	open := slices.SortedFunc(maps.Values(p.xa), func(a, b prepared) int {
+		switch {
+		case p.sel.before(a.start, b.start):
+			return -1
+		case a.start == b.start:
+			return 0
+		}
+		return 1
+	})
+	for xid := range p.xaKept {
+		p.tally.leftPrepared(xid)
+	}
+	for i, x := range open {
+		from, to := cursor{Txn: at.Txn, RowsEvents: i}, cursor{Txn: at.Txn, RowsEvents: i + 1}
+		if err := p.leavePrepared(ctx, x, from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *planner) leavePrepared(ctx context.Context, x prepared, from, to cursor) error {
+	r, err := p.reader.At(ctx, x.start)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	txn := r.Txn()
+	size := counts{Transactions: 1, Bytes: txn.Bytes}
+	p.tally.release(size)
+	p.tally.leftPrepared(txn.XID)
+	if res := p.resume; res != nil && res.finished && res.to.Txn == from.Txn && from.RowsEvents < res.to.RowsEvents {
+		p.tally.skip(beforeInterruption, size)
+		return nil
+	}
+	kept := p.reader
+	p.reader = r
+	defer func() { p.reader = kept }()
+	return p.verbatim(ctx, txn, size, from, to)
+}
