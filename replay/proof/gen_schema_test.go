@@ -139,7 +139,11 @@ func (g *gen) generatedColumn(name string, from []string) string {
 	kind := pick(r, "VIRTUAL", "STORED")
 	// What depends on the session is stored: an index over it as a virtual column is corrupt on the source itself
 	// once two sessions with other settings have touched it.
-	switch r.IntN(6) {
+	pickKind := r.IntN(6)
+	if pickKind < 2 && !chance(r, g.mix.contextual) {
+		pickKind = 5
+	}
+	switch pickKind {
 	case 0:
 		return fmt.Sprintf("ts TIMESTAMP(3) NOT NULL DEFAULT '2020-01-01 00:00:00', %s VARCHAR(60) AS (CAST(ts AS CHAR)) STORED", name)
 	case 1:

@@ -28,6 +28,7 @@ type mix struct {
 	savepoints   int
 	contexts     int // of a change of time zone, sql_mode and the like before a transaction
 	unlogged     int
+	contextual   int // of generated columns that depend on the session
 	transactions int
 }
 
@@ -50,7 +51,7 @@ func randomMix(r *rand.Rand, p testrig.Product) mix {
 		weight *int
 		often  int
 		value  int
-	}{{&m.ddl, 60, 3}, {&m.otherEngines, 12, 25}, {&m.families, 30, 100}, {&m.xa, 15, 4}, {&m.temporary, 12, 5}, {&m.contexts, 25, 40}} {
+	}{{&m.ddl, 60, 3}, {&m.otherEngines, 12, 25}, {&m.families, 30, 100}, {&m.xa, 15, 4}, {&m.temporary, 12, 5}, {&m.unlogged, 20, 30}, {&m.contextual, 25, 100}, {&m.contexts, 25, 40}} {
 		if chance(r, part.often) {
 			*part.weight = part.value
 		}
@@ -67,6 +68,7 @@ type gen struct {
 	sessions []*session
 	schemas  []string
 	tables   []*table
+	extra    []string // statements that the targets alone run before the log
 	initial  []string // statements that made the state before the log, refused ones included
 	history  []string // what ran on the source, for a report
 	number   int      // of the last object that was named
@@ -327,5 +329,25 @@ func (g *gen) end() error {
 			return err
 		}
 	}
+	if g.mix.xa == 0 || chance(g.r, 50) {
+		return nil
+	}
+	s := g.sessions[0]
+	for _, statement := range []string{"XA START 'left'", g.change(s), g.change(s), "XA END 'left'", "XA PREPARE 'left'"} {
+		if _, err := g.run(s, statement); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// unloggedIndexes are indexes that the targets alone have: what a table is like is the target's word, not the log's.
+func (g *gen) unloggedIndexes() []string {
+	var statements []string
+	for _, t := range g.tables {
+		if chance(g.r, g.mix.unlogged) {
+			statements = append(statements, fmt.Sprintf("ALTER TABLE %s ADD KEY unlogged (`%s`)", t, pick(g.r, t.columns...).name))
+		}
+	}
+	return statements
 }

@@ -149,7 +149,7 @@ func (g *gen) insertSelect(t *table, again bool) string {
 		}
 		values = append(values, v)
 	}
-	count := pick(g.r, 3, 10, 10, 200)
+	count := pick(g.r, 3, 10, 10, 10, 10, 200, 200, 900)
 	from := fmt.Sprintf("seq_1_to_%d", count)
 	with := fmt.Sprintf("(SELECT seq AS i FROM %s) x", from)
 	if g.product == testrig.MySQL {

@@ -87,7 +87,8 @@ func empty(ctx context.Context, l *testrig.Local, gtids bool) error {
 		statements = append(statements, "RESET BINARY LOGS AND GTIDS")
 	}
 	for _, statement := range statements {
-		if _, err := q.rows(statement); err != nil {
+		// A prepared transaction that the server rolled back for a deadlock says so when it is let go.
+		if _, err := q.rows(statement); err != nil && !strings.HasPrefix(statement, "XA ROLLBACK") {
 			return fmt.Errorf("empty %s: %w", l, err)
 		}
 	}
