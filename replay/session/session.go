@@ -58,9 +58,13 @@ type statement struct {
 	at        binlog.Position
 }
 
-// New is the state of a fresh session of a target of that flavor and version, as VERSION() gives it.
+// New is the state of a fresh session of a target of that flavor and version, as VERSION() gives it. Of a text
+// that is no version (there is no target to --plan with) the newest is taken.
 func New(target binlog.Flavor, version string) *State {
 	s := &State{flavor: target, version: versionNumber(version)}
+	if s.version == 0 {
+		s.version = newest
+	}
 	for i := range s.nums {
 		s.nums[i] = unset
 	}

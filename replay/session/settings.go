@@ -31,6 +31,7 @@ const (
 	collationUTF8MB4
 	requirePrimaryKey
 	tableEncryption
+	cascadeTriggers
 	settings // their number
 )
 
@@ -53,12 +54,24 @@ var settingNames = [settings]string{
 	"@@session.sql_mode", "@@session.auto_increment_increment", "@@session.auto_increment_offset",
 	"@@session.character_set_client", "@@session.collation_connection", "@@session.collation_server",
 	"@@session.lc_time_names", "@@session.collation_database", "@@session.default_collation_for_utf8mb4",
-	"@@session.sql_require_primary_key", "@@session.default_table_encryption",
+	"@@session.sql_require_primary_key", "@@session.default_table_encryption", "@@session.enable_cascade_triggers",
 }
 
 // since are the first versions of MySQL that know a setting, as the comments around it in mysqlbinlog's output
 // say.
-var mysqlSince = [settings]int{collationUTF8MB4: 80011, requirePrimaryKey: 80013, tableEncryption: 80016}
+var mysqlSince = [settings]int{collationUTF8MB4: 80011, requirePrimaryKey: 80013, tableEncryption: 80016, cascadeTriggers: 90700}
+
+// ddlOnly are settings that MySQL writes with DDL alone. They are set for the statements that have them, each
+// time: explicit_defaults_for_timestamp cannot be set in a transaction.
+var ddlOnly = [settings]bool{explicitDefaults: true, requirePrimaryKey: true, tableEncryption: true}
+
+// said tells whether the last statement has such a setting.
+func (s *State) said(setting int) bool {
+	v := &s.lastParsed
+	return setting == explicitDefaults && v.explicitDefaults != nil ||
+		setting == requirePrimaryKey && v.requirePrimaryKey != nil ||
+		setting == tableEncryption && v.tableEncryption != nil
+}
 
 // flag is a bit of the status variable flags2.
 type flag struct {
@@ -96,8 +109,8 @@ func writesExplicitDefaults(f *binlog.Format) bool {
 }
 
 // takeOver takes the status variables of a statement into the sticky settings. What an event does not have
-// stays as it was, but for auto_increment_*, lc_time_names and collation_database, which are then at their
-// defaults: so mysqlbinlog prints it.
+// stays as it was, but for auto_increment_*, lc_time_names, collation_database and enable_cascade_triggers, which
+// are then at their defaults: so mysqlbinlog prints it.
 func (s *State) takeOver(f *binlog.Format, v *statusVars) {
 	if v.flags2 != nil {
 		for _, flag := range flags {
@@ -129,6 +142,9 @@ func (s *State) takeOver(f *binlog.Format, v *statusVars) {
 	}
 	if v.tableEncryption != nil {
 		s.nums[tableEncryption] = int64(*v.tableEncryption)
+	}
+	if s.flavor == binlog.MySQL {
+		s.nums[cascadeTriggers] = int64(v.cascadeTriggers)
 	}
 	if v.characterCollation != "" {
 		s.text[characterSetCollations] = v.characterCollation
@@ -187,9 +203,14 @@ func (s *State) sticky(since *State) ([]assignment, error) {
 		if s.nums[i] == unset || s.flavor == binlog.MySQL && s.version < mysqlSince[i] {
 			continue
 		}
-		if since == nil || since.nums[i] != s.nums[i] {
-			list = append(list, assignment{settingNames[i], s.value(i)})
+		if s.flavor == binlog.MySQL && ddlOnly[i] {
+			if !s.said(i) {
+				continue
+			}
+		} else if since != nil && since.nums[i] == s.nums[i] {
+			continue
 		}
+		list = append(list, assignment{settingNames[i], s.value(i)})
 	}
 	if zone := s.text[timeZone]; zone != "" && (since == nil || since.text[timeZone] != zone) {
 		list = append(list, assignment{"@@session.time_zone", quotePlain(zone)})
@@ -214,7 +235,9 @@ func plain(text string) bool {
 	return true
 }
 
-func quotePlain(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+// quotePlain quotes a plain text. It says the character set, since the server takes some values (gtid_next, in
+// MySQL) for the bytes that they have in collation_connection, which can be UCS-2.
+func quotePlain(text string) string { return "_latin1'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // quoteName writes an identifier or the name of a user variable.
 func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

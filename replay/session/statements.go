@@ -36,10 +36,11 @@ func (s *State) Statements(since *State) ([]string, error) {
 	if s.needsUTF8(since, use) {
 		// Names are in UTF-8 in the log, whatever the statement's character set is.
 		list = append(list, "SET @@session.character_set_client=utf8mb4")
-		since = since.withoutCharset()
+		since = since.without(characterSetClient)
 	}
 	if use != "" {
 		list = append(list, "USE "+quoteName(use))
+		since = since.without(collationDatabase) // USE resets it
 	}
 	sticky, err := s.sticky(since)
 	if err != nil {
@@ -86,13 +87,13 @@ func (s *State) needsUTF8(since *State, use string) bool {
 	return s.names || !ascii(use)
 }
 
-// withoutCharset is what is known of a session after its client character set was changed.
-func (s *State) withoutCharset() *State {
+// without is what is known of a session whose setting has changed otherwise.
+func (s *State) without(setting int) *State {
 	if s == nil {
 		return nil
 	}
 	c := s.Clone()
-	c.nums[characterSetClient] = unset
+	c.nums[setting] = unset
 	return c
 }
 

@@ -28,6 +28,7 @@ const (
 	qDefaultCollationForUTF8MB4   = 18
 	qSQLRequirePrimaryKey         = 19
 	qDefaultTableEncryption       = 20
+	qEnableCascadeTriggers        = 21  // MySQL 9.7
 	qHRNow                        = 128 // MariaDB from here on
 	qXID                          = 129
 	qGTIDFlags3                   = 130
@@ -52,6 +53,7 @@ type statusVars struct {
 	collationUTF8MB4   uint16 // 0: none
 	requirePrimaryKey  *uint8
 	tableEncryption    *uint8
+	cascadeTriggers    uint8  // 0 where the event has none
 	characterCollation string // MariaDB's character_set_collations, pairs of ids as the log has them
 }
 
@@ -99,7 +101,7 @@ func parseVars(data []byte, mariaDB bool) (statusVars, error) {
 			known = v.readMySQL(r, code)
 		}
 		if !known {
-			return v, fmt.Errorf("status variable %d is not known: the log is of a newer server or of a fork: use a newer interlock", code)
+			return v, fmt.Errorf("status variable %d is not known, in %X: the log is of a newer server or of a fork: use a newer interlock", code, data)
 		}
 		if r.short {
 			return v, fmt.Errorf("status variable %d is cut", code)
@@ -171,6 +173,8 @@ func (v *statusVars) readMySQL(r *varReader, code uint8) bool {
 		v.requirePrimaryKey = new(r.uint8())
 	case qDefaultTableEncryption:
 		v.tableEncryption = new(r.uint8())
+	case qEnableCascadeTriggers:
+		v.cascadeTriggers = r.uint8()
 	default:
 		return false
 	}

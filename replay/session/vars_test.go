@@ -30,8 +30,9 @@ func TestParseVars(t *testing.T) {
 		{"invoker", "\x0b\x01u\x04host\x07\x01\x00", false, func(v *statusVars) { v.lcTimeNames = 1 }},
 		{"updated databases", "\x0c\x02ab\x00c\x00\x0d\x01\x00\x00", false, func(v *statusVars) { v.microseconds = 1 }},
 		{"too many updated databases", "\x0c\xfe\x0d\x3f\x42\x0f", false, func(v *statusVars) { v.microseconds = 999999 }},
-		{"MySQL 8", "\x10\x01\x11\x01\x02\x03\x04\x05\x06\x07\x08\x12\xff\x00\x13\x00\x14\x01", false, func(v *statusVars) {
+		{"MySQL 8", "\x10\x01\x11\x01\x02\x03\x04\x05\x06\x07\x08\x12\xff\x00\x13\x00\x14\x01\x15\x01", false, func(v *statusVars) {
 			v.explicitDefaults, v.collationUTF8MB4, v.requirePrimaryKey, v.tableEncryption = ptr[uint8](1), 255, ptr[uint8](0), ptr[uint8](1)
+			v.cascadeTriggers = 1
 		}},
 		{"MariaDB", "\x80\x05\x00\x00\x81\x01\x02\x03\x04\x05\x06\x07\x08\x82\x02\x07\x01\x00", true, func(v *statusVars) { v.microseconds, v.lcTimeNames = 5, 1 }},
 		{"MariaDB, end of an ALTER", "\x82\x04\x01\x02\x03\x04\x05\x06\x07\x08\x07\x01\x00", true, func(v *statusVars) { v.lcTimeNames = 1 }},

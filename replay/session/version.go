@@ -2,6 +2,10 @@ package session
 
 import "strconv"
 
+// newest stands for a version that is not known: everything is said to the target, and it refuses what it does
+// not have.
+const newest = 999999
+
 // versionNumber is a server's version as its own comments write it, 80036 or 101106, and 0 for a text that
 // does not begin with a version.
 func versionNumber(text string) int {
