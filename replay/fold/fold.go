@@ -1,6 +1,10 @@
 package fold
 
-import "interlock/replay/binlog"
+import (
+	"fmt"
+
+	"interlock/replay/binlog"
+)
 
 // Order is how the bytes of a key column sort as its index does. It decides locality alone, never identity.
 type Order uint8
@@ -50,12 +54,16 @@ const (
 )
 
 // Change is a net change. Slices belong to the epoch and are valid until its Release.
+//
+// Images are slim unless the epoch was told otherwise or the table is Recomputed or has no key: the before-
+// image of a Delete or an Update is its key, the after-image of an Update the columns that the epoch changed.
+// Of an Insert all columns are there that the log has.
 type Change struct {
 	Kind    Kind
 	Context Context
 	Before  []byte // image; Update, Delete
 	After   []byte // image; Insert, Update
-	// Columns present in the images. Full images share the same bitmap.
+	// Columns present in the images. Within an outcome the same set is the same slice: compare &cols[0].
 	BeforeCols, AfterCols binlog.Bitmap
 	Count                 int // of a multiset: so many times; else 1
 }
@@ -63,13 +71,15 @@ type Change struct {
 // Outcome is the net effect of an epoch on one table, each list sorted by key.
 type Outcome struct {
 	Table *Table
-	// Goes are deletes and the old rows of updates that alter a unique column; Before alone is set.
+	// Goes are deletes and the old rows of updates that alter a unique column: the kind is Delete, and Before
+	// alone is set.
 	Goes []Change
-	// Comes are inserts, the new rows of those updates, and updates in place.
+	// Comes are inserts, the new rows of those updates (the kind is Insert), and updates in place.
 	Comes []Change
 	// AutoIncrement is the largest value seen in any after-image, 0 for none.
 	AutoIncrement uint64
-	// Changes are how many changes were folded into this; Folded how many left no trace.
+	// Changes are how many changes of the log were folded into this. Folded of them left no trace: what they
+	// did was undone or done again by others. Changes - Folded are what the lists stand for.
 	Changes, Folded int64
 }
 
@@ -78,31 +88,16 @@ type Outcome struct {
 type ChainError struct {
 	Table string
 	What  string // the change, and what was expected
-	Key   []byte
+	Key   []byte // the key columns' bytes, in order of columns
+	Shown string // the key as a reader knows it
 }
 
-func (e *ChainError) Error() string { return e.What }
+func (e *ChainError) Error() string {
+	return fmt.Sprintf("fold %s: %s: key %s (0x%x): the log lacks a change to that row or holds one twice", e.Table, e.What, e.Shown, e.Key)
+}
 
 // NeedsOrder is returned by Add when the rows of an event cannot be folded exactly. Nothing of the event has
 // been added: the caller ends the epoch before the statement and applies the table in its original order.
 type NeedsOrder struct{ Table, Why string }
 
-func (e *NeedsOrder) Error() string { return e.Why }
-
-// Epoch folds a stretch of log. It belongs to one goroutine.
-type Epoch struct{}
-
-// New returns an empty epoch.
-func New() *Epoch { return &Epoch{} }
-
-// Add folds the rows of one event. All of them are added, or none and an error is returned.
-func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error { return nil }
-
-// Bytes is the memory that the epoch holds, everything included, to within a tenth.
-func (e *Epoch) Bytes() int64 { return 0 }
-
-// Outcomes ends the epoch: the net effect by table, in order of the tables' first appearance.
-func (e *Epoch) Outcomes() ([]Outcome, error) { return nil, nil }
-
-// Release gives the epoch's memory back for the next one; everything it handed out is invalid then.
-func (e *Epoch) Release() {}
+func (e *NeedsOrder) Error() string { return fmt.Sprintf("fold %s: %s", e.Table, e.Why) }

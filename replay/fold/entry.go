@@ -1,0 +1,83 @@
+package fold
+
+// known says what an epoch knows of a row, as bits.
+type known uint8
+
+const (
+	seen     known = 1 << iota // anything at all; an entry without it stands for a row not yet touched
+	hasBase                    // the row was there before the epoch: base is its image then
+	there                      // the row is there now: cur is its image
+	born                       // it is there because of an insert in the epoch, or because it got its key in it
+	counted                    // a change of the log is counted for this row
+	computed                   // context is that of the row's last insert or update
+)
+
+// net is what an entry comes to, once the epoch has ended.
+type net uint8
+
+const (
+	nothing  net = iota
+	inserted     // comes
+	deleted      // goes
+	replaced     // goes and comes
+	updated      // in place
+)
+
+// inlineKey is how long a key image may be to lie in its entry.
+const inlineKey = 20
+
+// entry is one row of a table with a key: 64 bytes, a cache line, without pointers.
+type entry struct {
+	base, cur         ref
+	baseLen, curLen   uint32
+	curCap            uint32 // bytes of cur's block
+	context           Context
+	keyLen            uint32
+	baseCols, curCols uint16 // numbers of column sets
+	mask              uint16 // changed columns, once the epoch has ended
+	known             known
+	net               net
+	key               [inlineKey]byte // or the ref of a longer one, little endian
+}
+
+// entrySlab is how many entries a slab holds: 64 KiB.
+const entrySlab = 1024
+
+// entries is a growing list of entries that stay where they are, but for those of the first slab while it
+// is the only one.
+type entries struct {
+	slabs [][]entry
+	n     int
+}
+
+func (s *entries) at(i uint32) *entry { return &s.slabs[i/entrySlab][i%entrySlab] }
+
+// add appends a zero entry and returns its number. fresh hands out slabs.
+func (s *entries) add(fresh func() []entry) uint32 {
+	i := s.n
+	switch {
+	case i%entrySlab == 0 && i > 0:
+		s.slabs = append(s.slabs, fresh())
+	case i == 0:
+		s.slabs = append(s.slabs[:0], make([]entry, 16))
+	case i < entrySlab && i == len(s.slabs[0]):
+		next := make([]entry, min(4*i, entrySlab))
+		copy(next, s.slabs[0])
+		s.slabs[0] = next
+	}
+	s.n++
+	e := s.at(uint32(i))
+	*e = entry{}
+	return uint32(i)
+}
+
+// held is the memory of the entries in bytes.
+func (s *entries) held() int64 {
+	switch len(s.slabs) {
+	case 0:
+		return 0
+	case 1:
+		return int64(len(s.slabs[0])) * 64
+	}
+	return int64(len(s.slabs)) * entrySlab * 64
+}

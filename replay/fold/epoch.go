@@ -1,0 +1,196 @@
+package fold
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"interlock/replay/binlog"
+)
+
+// Epoch folds a stretch of log. It belongs to one goroutine.
+type Epoch struct {
+	// WholeImages keeps slimming off: net changes carry every column that is known. To be set before Outcomes.
+	WholeImages bool
+
+	images  arena
+	tables  []*table // in order of first appearance
+	byName  map[string]*table
+	last    *table // the table of the last Add
+	ended   bool
+	held    int64 // memory besides images
+	changed int64 // changes added
+	undo    journal
+	seed    maphash.Seed // of the index alone: no order depends on it
+
+	// Memory of earlier epochs.
+	spareEntries [][]entry
+	spareSlots   map[int][]uint64
+	spareChanges [][]Change
+	lent         [][]Change
+}
+
+// New returns an empty epoch.
+func New() *Epoch {
+	return &Epoch{byName: map[string]*table{}, seed: maphash.MakeSeed(), spareSlots: map[int][]uint64{}}
+}
+
+// Add folds the rows of one event. All of them are added, or none and an error is returned: *NeedsOrder,
+// *ChainError, or another one when the event is damaged or does not fit the table.
+func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error {
+	s, err := e.table(t)
+	if err != nil {
+		return err
+	}
+	if rows.Table != s.layout {
+		if rows.Table == nil || !t.Layout.SameLayout(rows.Table) {
+			return fmt.Errorf("fold %s: the rows have other columns than those before them in the epoch: end the epoch first", t.Name)
+		}
+		s.layout = rows.Table
+	}
+	if rows.Kind == binlog.PartialUpdateRows {
+		return &NeedsOrder{t.Name, "rows with partial JSON values"}
+	}
+	before, after, err := s.columns(rows)
+	if err != nil {
+		return err
+	}
+	changes := s.changes
+	if len(t.Key) == 0 {
+		err = s.addToMultiset(rows, before, after, ctx)
+	} else {
+		err = s.addKeyed(rows, before, after, ctx)
+	}
+	e.account(s)
+	e.changed += s.changes - changes
+	if e.images.wasteful() {
+		e.evacuate()
+	}
+	return err
+}
+
+// table returns what the epoch holds of a table.
+func (e *Epoch) table(t *Table) (*table, error) {
+	if s := e.last; s != nil && s.Table == t {
+		return s, nil
+	}
+	if e.ended {
+		return nil, fmt.Errorf("fold %s: the epoch has ended", t.Name)
+	}
+	s := e.byName[t.Name]
+	if s == nil {
+		var err error
+		if s, err = newTable(e, t); err != nil {
+			return nil, err
+		}
+		e.byName[t.Name] = s
+		e.tables = append(e.tables, s)
+	}
+	if s.Table != t {
+		return nil, fmt.Errorf("fold %s: the table was described anew inside an epoch: end the epoch first", t.Name)
+	}
+	e.last = s
+	return s, nil
+}
+
+// outcomeBytes is what an entry may take once the epoch has ended: a net change that goes, one that comes,
+// and their places in the sort.
+const outcomeBytes = 2*changeBytes + 2*sortItemBytes
+
+// Bytes is the memory that the epoch holds, everything included, to within a tenth: images, entries, indexes,
+// and what Outcomes will need. It costs nothing to ask.
+func (e *Epoch) Bytes() int64 {
+	return e.images.held + e.held + int64(cap(e.undo.steps))*undoStepBytes + int64(cap(e.undo.saved))
+}
+
+// Changes is how many changes have been added.
+func (e *Epoch) Changes() int64 { return e.changed }
+
+// account brings the epoch's sums up to date with what a table holds now.
+func (e *Epoch) account(s *table) {
+	held := s.entries.held() + int64(len(s.index.slots))*8 + int64(cap(s.bag))*bagEntryBytes + tableBytes
+	held += int64(s.entries.n+len(s.bag)) * outcomeBytes
+	e.held += held - s.held
+	s.held = held
+}
+
+// tableBytes is about what a table takes besides its rows.
+const tableBytes = 2 << 10
+
+// evacuate empties the slabs that hold the least, so that garbage stays below half of the arena (invariant
+// 12). It moves blocks, so no slice into the arena outlives it.
+func (e *Epoch) evacuate() {
+	chosen := e.images.emptiest()
+	move := func(r *ref, n uint32, block uint32) {
+		if block > 0 && chosen[*r>>32] {
+			from := e.images.at(*r, int(n))
+			*r = e.images.alloc(int(block))
+			copy(e.images.at(*r, int(n)), from)
+		}
+	}
+	for _, s := range e.tables {
+		for i := range s.bag {
+			move(&s.bag[i].image, s.bag[i].len, s.bag[i].len)
+		}
+		for i := range uint32(s.entries.n) {
+			x := s.entries.at(i)
+			move(&x.base, x.baseLen, x.baseLen)
+			move(&x.cur, x.curLen, x.curCap)
+			if x.keyLen > inlineKey {
+				r := x.longKey()
+				move(&r, x.keyLen, x.keyLen)
+				x.setLongKey(r)
+			}
+		}
+	}
+	e.images.giveBack(chosen)
+}
+
+// slots returns n zero slots.
+func (e *Epoch) slots(n int) []uint64 {
+	if s := e.spareSlots[n]; s != nil {
+		delete(e.spareSlots, n)
+		clear(s)
+		return s
+	}
+	return make([]uint64, n)
+}
+
+// keepSlots takes slots back.
+func (e *Epoch) keepSlots(s []uint64) {
+	if len(s) > firstSlots {
+		e.spareSlots[len(s)] = s
+	}
+}
+
+// entrySlab returns a slab of entries.
+func (e *Epoch) entrySlab() []entry {
+	if n := len(e.spareEntries); n > 0 {
+		s := e.spareEntries[n-1]
+		e.spareEntries = e.spareEntries[:n-1]
+		return s
+	}
+	return make([]entry, entrySlab)
+}
+
+// Release gives the epoch's memory back for the next one; everything it handed out is invalid then.
+func (e *Epoch) Release() {
+	for _, s := range e.tables {
+		e.keepSlots(s.index.slots)
+		for _, slab := range s.entries.slabs {
+			if len(slab) == entrySlab {
+				e.spareEntries = append(e.spareEntries, slab)
+			}
+		}
+	}
+	for _, list := range e.lent {
+		clear(list)
+		e.spareChanges = append(e.spareChanges, list[:0])
+	}
+	clear(e.byName)
+	clear(e.tables)
+	clear(e.lent)
+	e.tables, e.lent, e.last, e.ended = e.tables[:0], e.lent[:0], nil, false
+	e.held, e.changed = 0, 0
+	e.images.reset()
+	e.undo.reset()
+}

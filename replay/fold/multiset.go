@@ -1,0 +1,147 @@
+package fold
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"unsafe"
+
+	"interlock/replay/binlog"
+)
+
+const bagEntryBytes = int64(unsafe.Sizeof(bagEntry{}))
+
+// bagEntry is one image of a multiset and how many more rows of it there are than before the epoch.
+type bagEntry struct {
+	image ref
+	count int64
+	len   uint32
+}
+
+// addToMultiset folds the rows of an event into a table without a key (invariant 8). All rows are read before
+// the first is counted.
+func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Context) error {
+	switch {
+	case len(rows.Data) == 0:
+		return s.addNoData(rows)
+	case before != allCols:
+		return &NeedsOrder{s.Name, "partial row images, and no key"}
+	case rows.Kind == binlog.WriteRows && after != allCols:
+		return &NeedsOrder{s.Name, "an insert that leaves out columns, and no key"}
+	case s.Recomputed && len(s.bag) > 0 && s.bagContext != ctx:
+		return &NeedsOrder{s.Name, "computed columns, no key, and changes under two session contexts"}
+	}
+	for data := rows.Data; len(data) > 0; {
+		n, err := s.parseRow(rows.Kind, data, before, after)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	for data := rows.Data; len(data) > 0; {
+		n, err := s.parseRow(rows.Kind, data, before, after)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+		if rows.Kind != binlog.WriteRows {
+			s.tally(s.before.data, -1)
+		}
+		if rows.Kind != binlog.DeleteRows {
+			s.tally(s.wholeAfter(), 1)
+			s.count(&s.after)
+		}
+		s.changes++
+	}
+	s.bagContext = ctx
+	return nil
+}
+
+// wholeAfter is the after-image last read, completed from the before-image where columns are missing
+// (FULL_NODUP of MariaDB).
+func (s *table) wholeAfter() []byte {
+	if s.after.cols == allCols {
+		return s.after.data
+	}
+	m := &s.merged
+	m.clear()
+	for c, sp := range s.after.spans {
+		if sp.State != binlog.Absent {
+			m.add(c, sp, s.after.data)
+		} else {
+			m.add(c, s.before.spans[c], s.before.data)
+		}
+	}
+	return m.done()
+}
+
+// tally adds to an image's count.
+func (s *table) tally(image []byte, by int64) {
+	s.key = append(s.key[:0], image...)
+	closeNulls(s.key[:len(s.bitmap)], len(s.Layout.Columns))
+	hash := s.hash(s.key)
+	if len(s.index.slots) > 0 {
+		mask := uint32(len(s.index.slots) - 1)
+		for i := hash >> s.index.shift; s.index.slots[i] != 0; i = (i + 1) & mask {
+			slot := s.index.slots[i]
+			if uint32(slot>>32) != hash {
+				continue
+			}
+			b := &s.bag[uint32(slot)-1]
+			if bytes.Equal(s.e.images.at(b.image, int(b.len)), s.key) {
+				b.count += by
+				return
+			}
+		}
+	}
+	s.makeRoom()
+	s.index.add(hash, uint32(len(s.bag)))
+	s.bag = append(s.bag, bagEntry{image: s.e.images.copyIn(s.key), len: uint32(len(s.key)), count: by})
+}
+
+// bagOutcome is the net effect on a multiset.
+func (s *table) bagOutcome() (Outcome, error) {
+	o := Outcome{Table: s.Table, AutoIncrement: s.auto, Changes: s.changes}
+	var goes, comes int
+	var gone, came int64
+	items := make([]sortItem, 0, len(s.bag))
+	for i, b := range s.bag {
+		switch {
+		case b.count == 0:
+			continue
+		case b.count < 0:
+			goes++
+			gone -= b.count
+		default:
+			comes++
+			came += b.count
+		}
+		image := s.e.images.at(b.image, int(b.len))
+		high, low := prefixOf(image[len(s.bitmap):])
+		items = append(items, sortItem{high, low, uint32(i)})
+	}
+	sortItems(items, s.compareImages)
+	o.Goes, o.Comes = s.e.changes(goes), s.e.changes(comes)
+	for _, it := range items {
+		b := s.bag[it.number]
+		image := s.e.images.at(b.image, int(b.len))
+		if b.count < 0 {
+			o.Goes = append(o.Goes, Change{Kind: Delete, Context: s.contextOf(s.bagContext), Before: image, BeforeCols: s.sets[allCols], Count: int(-b.count)})
+		} else {
+			o.Comes = append(o.Comes, Change{Kind: Insert, Context: s.contextOf(s.bagContext), After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
+		}
+	}
+	o.Folded = s.changes - max(gone, came)
+	if o.Folded < 0 {
+		return o, fmt.Errorf("fold %s: more rows go or come than changes were read", s.Name)
+	}
+	return o, nil
+}
+
+// compareImages orders two images whose first values are the same: the values first, then the NULLs.
+func (s *table) compareImages(i, j uint32) int {
+	a := s.e.images.at(s.bag[i].image, int(s.bag[i].len))
+	b := s.e.images.at(s.bag[j].image, int(s.bag[j].len))
+	nulls := len(s.bitmap)
+	return cmp.Or(bytes.Compare(a[nulls:], b[nulls:]), bytes.Compare(a[:nulls], b[:nulls]))
+}

@@ -1,0 +1,303 @@
+package fold
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"interlock/replay/binlog"
+)
+
+const changeBytes = int64(unsafe.Sizeof(Change{}))
+
+// maxChanged is how many sets of changed columns a table's updates in place may have: a rows event has one
+// set, so many sets would make many small events. Updates beyond the most frequent ones get the columns that
+// any of them changed.
+const maxChanged = 8
+
+// Outcomes ends the epoch: the net effect by table, in order of the tables' first appearance.
+func (e *Epoch) Outcomes() ([]Outcome, error) {
+	if e.ended {
+		return nil, fmt.Errorf("end epoch: it has ended already")
+	}
+	e.ended, e.last = true, nil
+	outcomes := make([]Outcome, 0, len(e.tables))
+	for _, s := range e.tables {
+		end := s.outcome
+		if len(s.Key) == 0 {
+			end = s.bagOutcome
+		}
+		o, err := end()
+		if err != nil {
+			return nil, err
+		}
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
+}
+
+// changes returns an empty list with room for n changes.
+func (e *Epoch) changes(n int) []Change {
+	if n == 0 {
+		return nil
+	}
+	best := -1
+	for i, list := range e.spareChanges {
+		if cap(list) >= n && (best < 0 || cap(list) < cap(e.spareChanges[best])) {
+			best = i
+		}
+	}
+	var list []Change
+	if best >= 0 {
+		last := len(e.spareChanges) - 1
+		list = e.spareChanges[best]
+		e.spareChanges[best] = e.spareChanges[last]
+		e.spareChanges = e.spareChanges[:last]
+	} else {
+		list = make([]Change, 0, n)
+	}
+	e.lent = append(e.lent, list[:n])
+	return list
+}
+
+// contextOf is the context that a net change carries: that of computed columns, 0 where there are none.
+func (s *table) contextOf(c Context) Context {
+	if s.Recomputed {
+		return c
+	}
+	return 0
+}
+
+// outcome is the net effect on a table with a key (invariants 3 and 4).
+func (s *table) outcome() (Outcome, error) {
+	o := Outcome{Table: s.Table, AutoIncrement: s.auto, Changes: s.changes}
+	slim := !s.e.WholeImages && !s.Recomputed
+	items := make([]sortItem, 0, s.entries.n)
+	var changed changedSets
+	var goes, comes int
+	var standing int64
+	for i := range uint32(s.entries.n) {
+		x := s.entries.at(i)
+		if err := s.settle(x, &changed, slim); err != nil {
+			return o, err
+		}
+		switch x.net {
+		case nothing:
+			continue
+		case deleted:
+			goes++
+		case replaced:
+			goes++
+			comes++
+		default:
+			comes++
+		}
+		if x.known&counted != 0 {
+			standing++
+		}
+		var err error
+		if s.newKey, err = s.sortKey(s.newKey[:0], s.keyOf(x)); err != nil {
+			return o, err
+		}
+		high, low := prefixOf(s.newKey)
+		items = append(items, sortItem{high, low, i})
+	}
+	o.Folded = s.changes - standing
+	if slim {
+		if err := s.slim(&changed); err != nil {
+			return o, err
+		}
+	}
+	sortItems(items, s.compareKeys)
+	o.Goes, o.Comes = s.e.changes(goes), s.e.changes(comes)
+	for _, it := range items {
+		s.hand(&o, s.entries.at(it.number), slim)
+	}
+	return o, nil
+}
+
+// settle says what an entry comes to.
+func (s *table) settle(x *entry, changed *changedSets, slim bool) error {
+	isThere, was := x.known&there != 0, x.known&hasBase != 0
+	switch {
+	case !isThere && !was:
+		x.net = nothing
+	case !isThere:
+		x.net = deleted
+	case !was:
+		x.net = inserted
+	case x.known&born != 0 && (x.baseCols != allCols || x.curCols != allCols):
+		x.net = replaced // invariant 5
+	default:
+		return s.settleUpdate(x, changed, slim)
+	}
+	return nil
+}
+
+// settleUpdate compares a row's first image with its last.
+func (s *table) settleUpdate(x *entry, changed *changedSets, slim bool) error {
+	base, cur := s.e.images.at(x.base, int(x.baseLen)), s.e.images.at(x.cur, int(x.curLen))
+	if x.baseCols == x.curCols && bytes.Equal(base, cur) {
+		x.net = nothing
+		return nil
+	}
+	if _, err := s.layout.Image(base, s.sets[x.baseCols], s.known); err != nil {
+		return fmt.Errorf("fold %s: read image kept: %w", s.Name, err)
+	}
+	if _, err := s.layout.Image(cur, s.sets[x.curCols], s.mergedSpans); err != nil {
+		return fmt.Errorf("fold %s: read image kept: %w", s.Name, err)
+	}
+	clear(s.bitmap)
+	any := false
+	x.net = updated
+	for c, k := range s.mergedSpans {
+		b := s.known[c]
+		if k.State == binlog.Absent || b.State == k.State && bytes.Equal(base[b.Start:b.End], cur[k.Start:k.End]) {
+			continue
+		}
+		s.bitmap.Set(c)
+		any = true
+		if s.unique.Has(c) {
+			x.net = replaced
+		}
+	}
+	if !any {
+		x.net = nothing
+	}
+	if x.net == updated && slim {
+		x.mask = changed.see(s, x.curCols == allCols)
+	}
+	return nil
+}
+
+// overflow is the mask of an update whose changed columns have no number.
+const overflow = math.MaxUint16
+
+// changedSets counts the sets of changed columns among a table's updates.
+type changedSets struct {
+	counts []int // by number of the set, of whole rows
+	rest   binlog.Bitmap
+}
+
+// see takes the set in s.bitmap and returns its number.
+func (k *changedSets) see(s *table, whole bool) uint16 {
+	n, ok := s.number(s.bitmap)
+	switch {
+	case !ok && whole:
+		k.spill(s.bitmap)
+		return overflow
+	case !ok:
+		return overflow
+	case whole:
+		for len(k.counts) <= int(n) {
+			k.counts = append(k.counts, 0)
+		}
+		k.counts[n]++
+	}
+	return n
+}
+
+// spill adds a set to the union.
+func (k *changedSets) spill(set binlog.Bitmap) {
+	if k.rest == nil {
+		k.rest = make(binlog.Bitmap, len(set))
+	}
+	for i, b := range set {
+		k.rest[i] |= b
+	}
+}
+
+// choose keeps the most frequent sets and returns, by number of a set, that of the set to be used for it:
+// itself, or the union of all that are not kept. Those beyond the end of the list get the union as well.
+func (k *changedSets) choose(s *table) (use []uint16, union uint16) {
+	use = make([]uint16, len(k.counts))
+	for n := range use {
+		use[n] = overflow
+	}
+	for range maxChanged {
+		best := -1
+		for n, count := range k.counts {
+			if count > 0 && use[n] == overflow && (best < 0 || count > k.counts[best]) {
+				best = n
+			}
+		}
+		if best < 0 {
+			break
+		}
+		use[best] = uint16(best)
+	}
+	for n, count := range k.counts {
+		if count > 0 && use[n] == overflow {
+			k.spill(s.sets[n])
+		}
+	}
+	if k.rest == nil {
+		return use, overflow
+	}
+	union, ok := s.number(k.rest)
+	if !ok { // one more than images may have
+		union = uint16(len(s.sets))
+		s.sets = append(s.sets, k.rest)
+	}
+	for n := range use {
+		if use[n] == overflow {
+			use[n] = union
+		}
+	}
+	return use, union
+}
+
+// slim reduces the after-images of updates in place to the columns that changed (invariant 10).
+func (s *table) slim(changed *changedSets) error {
+	use, union := changed.choose(s)
+	for i := range uint32(s.entries.n) {
+		x := s.entries.at(i)
+		if x.net != updated {
+			continue
+		}
+		set := x.mask
+		switch {
+		case x.curCols != allCols && set == overflow:
+			continue // all that is known of a partial row
+		case x.curCols != allCols:
+		case int(set) < len(use):
+			set = use[set]
+		default:
+			set = union
+		}
+		cur := s.e.images.at(x.cur, int(x.curLen))
+		if _, err := s.layout.Image(cur, s.sets[x.curCols], s.known); err != nil {
+			return fmt.Errorf("fold %s: read image kept: %w", s.Name, err)
+		}
+		s.key = binlog.AppendImage(s.key[:0], s.layout, s.sets[set], cur, s.known)
+		x.curLen, x.curCols = uint32(copy(cur, s.key)), set
+	}
+	return nil
+}
+
+// hand appends an entry's net change to the lists.
+func (s *table) hand(o *Outcome, x *entry, slim bool) {
+	if x.net == nothing {
+		return
+	}
+	before, beforeCols := s.keyOf(x), s.sets[s.keySet]
+	if !slim && x.known&hasBase != 0 {
+		before, beforeCols = s.e.images.at(x.base, int(x.baseLen)), s.sets[x.baseCols]
+	}
+	ctx := Context(0)
+	if x.known&computed != 0 {
+		ctx = s.contextOf(x.context)
+	}
+	if x.net == deleted || x.net == replaced {
+		o.Goes = append(o.Goes, Change{Kind: Delete, Context: ctx, Before: before, BeforeCols: beforeCols, Count: 1})
+	}
+	if x.net == deleted {
+		return
+	}
+	come := Change{Kind: Insert, Context: ctx, After: s.e.images.at(x.cur, int(x.curLen)), AfterCols: s.sets[x.curCols], Count: 1}
+	if x.net == updated {
+		come.Kind, come.Before, come.BeforeCols = Update, before, beforeCols
+	}
+	o.Comes = append(o.Comes, come)
+}
