@@ -249,10 +249,7 @@ func (o *sender) transaction(ctx context.Context, steps []Step, last string) err
 			err = o.conn.Exec(ctx, sql)
 		}
 	}
-	if err != nil {
-		return errors.Join(err, rollback(ctx, o.conn, err))
-	}
-	return nil
+	return rollback(ctx, o.conn, err)
 }
 
 // step runs one step.

@@ -125,18 +125,16 @@ func TestApplyAfterKilledConnections(t *testing.T) {
 // A server that is killed between chunks comes back without its last commits when nothing was flushed. Whatever it
 // lost, marks and rows agree, and the run goes on or says that it must be begun again.
 func TestApplyAfterKilledServer(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *site) {
-		ctx := t.Context()
-		s.run("CREATE DATABASE d", "CREATE TABLE d.t (epoch INT, chunk INT, PRIMARY KEY (epoch, chunk))", "SET GLOBAL innodb_flush_log_at_trx_commit=0")
+	onBothKilled(t, func(t *testing.T, s *site) {
+		s.run("CREATE DATABASE d", "CREATE TABLE d.t (epoch INT, chunk INT, PRIMARY KEY (epoch, chunk))")
 		const rounds, chunks = 4, 40
 		interrupted, losses := 0, 0
 		for round := 1; round <= rounds; round++ {
 			s.killOnce(round, chunks, 3+7*round, &interrupted, &losses)
 			s.expect(fmt.Sprintf("SELECT COUNT(*) FROM d.t WHERE epoch=%d", round), fmt.Sprint(chunks))
-			_ = ctx
 		}
 		t.Logf("%d of %d rounds had to be begun again, %d chunks were lost and applied again", interrupted, rounds, losses)
-	}, "innodb-flush-log-at-trx-commit=0")
+	})
 }
 
 // killOnce applies an epoch, kills the server after some chunks, and resumes until the epoch is finished.

@@ -31,12 +31,11 @@ func (r *Run) AutoIncrement(ctx context.Context, t *Table, max uint64) error {
 		if len(rows) != 1 {
 			return fmt.Errorf("read AUTO_INCREMENT of %s: the table is not there", name)
 		}
-		if rows[0][0].Null {
-			return fmt.Errorf("read AUTO_INCREMENT of %s: it has none", name)
-		}
-		now, err := strconv.ParseUint(rows[0][0].Text, 10, 64)
-		if err != nil {
-			return fmt.Errorf("read AUTO_INCREMENT of %s: %w", name, err)
+		var now uint64 // NULL: nothing has used it yet (MySQL)
+		if !rows[0][0].Null {
+			if now, err = strconv.ParseUint(rows[0][0].Text, 10, 64); err != nil {
+				return fmt.Errorf("read AUTO_INCREMENT of %s: %w", name, err)
+			}
 		}
 		if now >= next {
 			return nil

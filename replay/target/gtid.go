@@ -36,18 +36,7 @@ func (r *Run) publish(ctx context.Context) error {
 	return nil
 }
 
-// GTIDSet is what the target has executed: gtid_executed on MySQL with GTIDs, gtid_slave_pos on MariaDB, which is where
-// a run keeps its position too (what the target itself logged is not of the log that is replayed). It is empty on a
-// MySQL without GTIDs.
-func (s *Server) GTIDSet(ctx context.Context) (*binlog.GTIDSet, error) {
-	c, err := s.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	return s.gtidSet(ctx, c)
-}
-
+// gtidSet is GTIDSet over a connection. It is empty on a MySQL without GTIDs.
 func (s *Server) gtidSet(ctx context.Context, c *Conn) (*binlog.GTIDSet, error) {
 	variable := "gtid_executed"
 	if s.Flavor == binlog.MariaDB {

@@ -208,7 +208,7 @@ func (s *Session) steps(ctx context.Context, steps []Step) error {
 	for _, step := range steps {
 		if err := s.sender.step(ctx, step); err != nil {
 			s.broken = errors.New("a barrier on it has failed")
-			return errors.Join(err, rollback(ctx, s.sender.conn, err))
+			return rollback(ctx, s.sender.conn, err)
 		}
 	}
 	return nil

@@ -204,21 +204,27 @@ func chunksDone(ctx context.Context, c *Conn, run, epoch int64) (map[int]bool, e
 func transaction(ctx context.Context, c *Conn, statements ...string) error {
 	for _, sql := range append(append([]string{"BEGIN"}, statements...), "COMMIT") {
 		if err := c.Exec(ctx, sql); err != nil {
-			return errors.Join(err, rollback(ctx, c, err))
+			return rollback(ctx, c, err)
 		}
 	}
 	return nil
 }
 
-// rollback ends the transaction that an error left open; where the connection is gone the server has done it.
+// rollback ends the transaction that an error left open and returns the error, or that of a connection which turns
+// out to be gone: a KILL is error 1317 first. The server then has rolled back.
 func rollback(ctx context.Context, c *Conn, cause error) error {
-	if errorCode(cause) == 0 || lost(cause) || ctx.Err() != nil {
-		return nil
+	if cause == nil || errorCode(cause) == 0 || lost(cause) || ctx.Err() != nil {
+		return cause
 	}
-	if err := c.Exec(ctx, "ROLLBACK"); err != nil {
-		return fmt.Errorf("roll back: %w", err)
+	err := c.Exec(ctx, "ROLLBACK")
+	switch {
+	case err == nil:
+		return cause
+	case lost(err):
+		return fmt.Errorf("%w (after: %v)", err, cause)
+	default:
+		return errors.Join(cause, fmt.Errorf("roll back: %w", err))
 	}
-	return nil
 }
 
 func wrapState(what string, err error) error {

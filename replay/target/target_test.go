@@ -22,10 +22,18 @@ type site struct {
 }
 
 // onBoth runs a test on a MySQL and a MariaDB of its own.
-func onBoth(t *testing.T, f func(t *testing.T, s *site), settings ...string) {
+func onBoth(t *testing.T, f func(t *testing.T, s *site)) { onBothIn(t, "", f) }
+
+// onBothKilled does so for tests that kill the server. Its data is on a disk: MariaDB 10.11 takes a log in /dev/shm for
+// persistent memory, maps it, and loses nothing.
+func onBothKilled(t *testing.T, f func(t *testing.T, s *site)) {
+	onBothIn(t, os.TempDir(), f, "innodb-flush-log-at-trx-commit=0")
+}
+
+func onBothIn(t *testing.T, dir string, f func(t *testing.T, s *site), settings ...string) {
 	for _, product := range []testrig.Product{testrig.MySQL, testrig.MariaDB} {
 		t.Run(string(product), func(t *testing.T) {
-			local := testrig.LocalFor(t, testrig.LocalSpec{Product: product, Settings: settings})
+			local := testrig.LocalFor(t, testrig.LocalSpec{Product: product, TempDir: dir, Settings: settings})
 			f(t, newSite(t, local))
 		})
 	}
