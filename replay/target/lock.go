@@ -57,7 +57,7 @@ func takeLock(ctx context.Context, c *Conn) error {
 	case "1":
 		return nil
 	case "0":
-		return fmt.Errorf("lock target: another replay is running on this server: %s", whoHolds(ctx, c))
+		return fmt.Errorf("lock target: %w: %s", ErrLocked, whoHolds(ctx, c))
 	default:
 		return errors.New("lock target: the server could not tell (GET_LOCK is NULL)")
 	}
