@@ -1,25 +1,61 @@
 package proof
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
+
+	"interlock/replay"
+	"interlock/replay/target"
 )
 
-// buildDir is where the interlock command is built; it goes away at the end.
-var buildDir string
+// asReplay names the environment variable that makes this binary interlock replay: its value is a request. A
+// process of its own can be killed, and its panic ends nothing else.
+const asReplay = "INTERLOCK_PROOF_REPLAY"
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m)) //nolint:forbidigo // a test's main
+// request is what such a process replays, and onto which server.
+type request struct {
+	Socket       string
+	User         string // empty: root
+	Paths        []string
+	EpochChanges int64
+	MemoryBytes  int64 // 0: the least there may be
+	StopBefore   string
 }
 
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "interlock-proof-")
-	if err != nil {
+func (r request) config() replay.Config {
+	cfg := replay.Config{
+		Target: target.Options{Socket: r.Socket, User: r.User}, Paths: r.Paths, Range: replay.Range{StopBefore: r.StopBefore},
+		MemoryBytes: r.MemoryBytes, Connections: 3, EpochChanges: r.EpochChanges,
+	}
+	if cfg.Target.User == "" {
+		cfg.Target.User = "root"
+	}
+	if cfg.MemoryBytes == 0 {
+		cfg.MemoryBytes = replay.MinMemory
+	}
+	return cfg
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(asReplay); text != "" {
+		os.Exit(replayMain(text)) //nolint:forbidigo // a test's main
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // a test's main
+}
+
+func replayMain(text string) int {
+	var r request
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		return 64
+	}
+	cmd := replay.Command{Config: r.config(), Out: os.Stdout, Err: os.Stderr}
+	if err := cmd.Run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "interlock:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	buildDir = dir
-	return m.Run()
+	return 0
 }

@@ -1,0 +1,172 @@
+package proof
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"interlock/internal/testrig"
+)
+
+var flagKills = flag.Int("proof.kills", 0, "rounds of the kill test for each kind of server; 0: as many as fit a normal test")
+
+// normalKills cover each setting of innodb_flush_log_at_trx_commit.
+const normalKills = 3
+
+// command is interlock replay as a process of its own: this test's binary, which TestMain makes one.
+func command(ctx context.Context, tb testing.TB, l *testrig.Local, epochChanges int64, files []string) (*exec.Cmd, *bytes.Buffer) {
+	tb.Helper()
+	cfg, err := json.Marshal(request{Socket: l.Socket, Paths: files, EpochChanges: epochChanges})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = append(os.Environ(), asReplay+"="+string(cfg))
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	return cmd, &output
+}
+
+// Invariant: after any number of crashes of replay, of the server, or of both, the same command ends where an
+// undisturbed one does, whatever innodb_flush_log_at_trx_commit is; what cannot be resumed stops with the
+// statement named.
+func TestKilled(t *testing.T) {
+	eachSetup(t, func(t *testing.T, tr *trio) {
+		rounds := *flagKills
+		if rounds == 0 {
+			rounds = normalKills
+		}
+		for flush := range 3 {
+			l := testrig.LocalFor(t, testrig.LocalSpec{Product: tr.setup.product,
+				Settings: append([]string{fmt.Sprintf("innodb-flush-log-at-trx-commit=%d", flush)}, tr.setup.all...)})
+			for round := range (rounds + 2) / 3 {
+				tr.killed(t, l, *flagFirst+uint64(3*round+flush))
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// killed is one round: a workload, its log replayed with crashes at random moments, and compared.
+func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) {
+	tb.Helper()
+	ctx := tb.Context()
+	g, files, err := t.prepare(ctx, seed)
+	if err != nil {
+		tb.Fatalf("seed %d: %v", seed, err)
+	}
+	if err := t.pipe.Pipe(ctx, nil, files...); err != nil {
+		tb.Logf("seed %d: the pipe cannot: %.300s", seed, err)
+		return
+	}
+	want, err := readState(ctx, t.pipe, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := restore(ctx, l, g); err != nil {
+		tb.Fatal(err)
+	}
+	before, err := globals(ctx, l)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(seed, 4711))
+	size := pick(r, int64(5), 40, 400, 0)
+	story, err := crashes(ctx, tb, l, r, size, files)
+	if err != nil {
+		tb.Fatalf("seed %d: %v\n%s", seed, err, strings.Join(story, "\n"))
+	}
+	cmd, output := command(ctx, tb, l, size, files)
+	if err := cmd.Run(); err != nil {
+		story = append(story, output.String())
+		if strings.Contains(output.String(), "resolve-intent") || strings.Contains(output.String(), "temporary table") {
+			tb.Logf("seed %d: stopped with a name: %s", seed, output)
+			return
+		}
+		t.report(tb, seed, g, append(story, "the run after the crashes: "+err.Error()))
+		return
+	}
+	got, err := readState(ctx, l, true)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	diff := append(compare(want, got, true), changedGlobals(ctx, tb, l, before)...)
+	if len(diff) > 0 {
+		t.report(tb, seed, g, append(story, diff...))
+	}
+	tb.Logf("seed %d, epochs of %d: %s", seed, size, strings.Join(story, "; "))
+}
+
+// crashes starts the replay again and again and kills it, its server or both, at moments that spread over a
+// run. It returns what happened.
+func crashes(ctx context.Context, tb testing.TB, l *testrig.Local, r *rand.Rand, size int64, files []string) ([]string, error) {
+	tb.Helper()
+	var story []string
+	longest := 900 * time.Millisecond
+	for range 1 + r.IntN(5) {
+		cmd, output := command(ctx, tb, l, size, files)
+		if err := cmd.Start(); err != nil {
+			return story, err
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		// Most of what can go wrong lies early; a run is longer than that now and then.
+		wait := time.Duration(r.Int64N(int64(longest)))
+		select {
+		case err := <-ended:
+			story = append(story, fmt.Sprintf("ended by itself: %v: %s", err, lastLine(output.String())))
+			return story, nil
+		case <-time.After(wait):
+		}
+		what := pick(r, "replay", "replay", "server", "both")
+		if what != "server" {
+			if err := cmd.Process.Kill(); err != nil {
+				return story, err
+			}
+			<-ended
+		}
+		if what != "replay" {
+			if err := l.Kill(); err != nil {
+				return story, err
+			}
+			if err := l.Start(ctx); err != nil {
+				return story, err
+			}
+		}
+		said := ""
+		if what == "server" {
+			select {
+			case err := <-ended:
+				said = fmt.Sprintf(" (it said: %v: %s)", err, lastLine(output.String()))
+			case <-time.After(time.Minute):
+				story = append(story, "still running a minute after its server came back")
+				if err := cmd.Process.Kill(); err != nil {
+					return story, err
+				}
+				<-ended
+				return story, fmt.Errorf("replay hangs: %s", output)
+			}
+		}
+		story = append(story, fmt.Sprintf("killed %s after %s%s", what, wait.Round(time.Millisecond), said))
+	}
+	return story, nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}

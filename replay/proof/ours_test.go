@@ -1,0 +1,129 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"interlock/internal/testrig"
+)
+
+// epochSizes are how many changes an epoch has: a few, some dozens, as many as there are.
+var epochSizes = []int64{3, 60, 0}
+
+// Invariants: what interlock leaves behind is what the pipe leaves behind, whatever the size of epochs, and the
+// server's settings are as they were.
+func TestDifferential(t *testing.T) {
+	eachSetup(t, func(t *testing.T, tr *trio) {
+		unreplayable := 0
+		all := seeds(normalSeeds)
+		for _, seed := range all {
+			if !tr.differential(t, seed) {
+				unreplayable++
+			}
+		}
+		// What the pipe cannot replay proves nothing: see docs/proof.md for what that is.
+		if len(all) >= 20 && unreplayable > len(all)/3 {
+			t.Errorf("the pipe could not replay %d of %d workloads: the generator has to change", unreplayable, len(all))
+		}
+	})
+}
+
+// differential compares one seed, and tells whether there was something to compare with.
+func (t *trio) differential(tb *testing.T, seed uint64) bool {
+	tb.Helper()
+	ctx := tb.Context()
+	g, files, err := t.prepare(ctx, seed)
+	if err != nil {
+		tb.Fatalf("seed %d on %s: %v", seed, t.setup.name, err)
+	}
+	if err := t.pipe.Pipe(ctx, nil, files...); err != nil {
+		tb.Logf("seed %d: the pipe cannot: %.600s", seed, err)
+		return false
+	}
+	want, err := readState(ctx, t.pipe, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if t.setup.product == testrig.MariaDB {
+		// The pipe logs again what it does, and a statement that changes nothing is not logged: the log's own end is
+		// where replication goes on.
+		rows, err := t.source.Query(ctx, "SELECT @@GLOBAL.gtid_binlog_pos AS pos")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		want.gtids = sortedList(rows[0]["pos"])
+	}
+	sizes := epochSizes
+	if *flagSeeds == 0 && *flagSeed == 0 { // a normal test: one size for each workload
+		sizes = sizes[seed%uint64(len(sizes)):][:1]
+	}
+	for i, size := range sizes {
+		if i > 0 {
+			if err := restore(ctx, t.ours, g); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		diff := t.replayOurs(tb, size, files, want)
+		if len(diff) > 0 {
+			t.report(tb, seed, g, append([]string{"epochs of " + sizeName(size)}, diff...))
+			return true
+		}
+	}
+	return true
+}
+
+func sizeName(size int64) string {
+	switch size {
+	case 0:
+		return "any size"
+	case epochSizes[0]:
+		return "a few changes"
+	}
+	return "some dozen changes"
+}
+
+// restore takes a target back to where the log of a workload begins.
+func restore(ctx context.Context, l *testrig.Local, g *gen) error {
+	if err := empty(ctx, l, g.gtids); err != nil {
+		return err
+	}
+	return load(ctx, l, slices.Concat(g.initial, g.extra))
+}
+
+// replayOurs replays and says what is not as it should be.
+func (t *trio) replayOurs(tb *testing.T, epochChanges int64, files []string, want *state) []string {
+	tb.Helper()
+	ctx := tb.Context()
+	before, err := globals(ctx, t.ours)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd, output := command(ctx, tb, t.ours, epochChanges, files)
+	if err := cmd.Run(); err != nil {
+		return []string{fmt.Sprintf("interlock: %v: %s", err, output)}
+	}
+	got, err := readState(ctx, t.ours, true)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return append(compare(want, got, true), changedGlobals(ctx, tb, t.ours, before)...)
+}
+
+// changedGlobals are the settings that a run has not put back.
+func changedGlobals(ctx context.Context, tb testing.TB, l *testrig.Local, before map[string]string) []string {
+	tb.Helper()
+	after, err := globals(ctx, l)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if before[name] != after[name] {
+			changed = append(changed, fmt.Sprintf("%s was %q and is left at %q", name, before[name], after[name]))
+		}
+	}
+	return changed
+}
