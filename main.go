@@ -309,6 +309,7 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 		Name:      "replay",
 		Usage:     "bring a restored server up to date from binary logs",
 		UsageText: usage,
+		HideHelp:  true, // its -h; here that is --host, as in the mysql client
 		Flags: append(targetFlags(),
 			&cli.StringFlag{Name: "start-position", Usage: "begin with the transaction at `FILE:POS`"},
 			&cli.StringFlag{Name: "stop-position", Usage: "stop before the transaction at `FILE:POS`"},
@@ -324,9 +325,12 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 			&cli.BoolFlag{Name: "status", Usage: "print what this server knows of runs; change nothing"},
 			&cli.BoolFlag{Name: "drop-state", Usage: "remove the schema interlock_replay"},
 			&cli.BoolFlag{Name: "force", Usage: "with --drop-state: that of an unfinished run, too"},
+			&cli.BoolFlag{Name: "help", Usage: "show help"},
 		),
 		Action: func(c *cli.Context) error {
 			switch target := targetOptions(c); {
+			case c.Bool("help"):
+				return cli.ShowSubcommandHelp(c)
 			case c.Bool("status"):
 				return interruptible(c.Context, func(ctx context.Context) error { return replay.Status(ctx, target, os.Stdout) })
 			case c.Bool("drop-state"):
