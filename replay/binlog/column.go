@@ -142,10 +142,11 @@ func decimalSize(precision, scale int) uint32 {
 	return uint32(whole/9*4 + bytesOf[whole%9] + scale/9*4 + bytesOf[scale%9])
 }
 
-// numeric tells whether the table map has a sign bit for a type.
+// numeric tells whether the table map has a sign bit for a type. YEAR has one (seen in MySQL 9.7 and MariaDB
+// 10.11), though mysqlbinlog's own list of numeric types leaves it out.
 func (t ColumnType) numeric() bool {
 	switch t {
-	case ColTiny, ColShort, ColInt24, ColLong, ColLongLong, ColNewDecimal, ColFloat, ColDouble:
+	case ColTiny, ColShort, ColInt24, ColLong, ColLongLong, ColYear, ColNewDecimal, ColFloat, ColDouble:
 		return true
 	}
 	return false

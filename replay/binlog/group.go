@@ -40,7 +40,6 @@ func (g *grouper) add(h Header, body []byte, at, end int64) (whole bool, err err
 		g.txn.Events++
 	}
 	if whole {
-		g.txn.Events++
 		g.finish(h, end)
 	}
 	return whole, nil

@@ -155,12 +155,13 @@ func (t *Table) badImage(data []byte, column, pos int) error {
 }
 
 // AppendImage appends an image with the columns of present, whose values are taken from an image and its
-// spans. Every column of present must not be Absent in spans.
+// spans. Every column of present must not be Absent in spans. The bits behind the last NULL bit are zero, as
+// MySQL 8.0 and later write them; MariaDB sets them, and no server reads them.
 func AppendImage(dst []byte, t *Table, present Bitmap, image []byte, spans []Span) []byte {
 	start := len(dst)
 	n := (present.count(len(t.steps)) + 7) / 8
 	for range n {
-		dst = append(dst, 0xff) // as the servers do, who clear the bits of what is not NULL
+		dst = append(dst, 0)
 	}
 	bit := 0
 	for i := range t.steps {
@@ -168,8 +169,9 @@ func AppendImage(dst []byte, t *Table, present Bitmap, image []byte, spans []Spa
 			continue
 		}
 		if s := spans[i]; s.State == Value {
-			dst[start+bit>>3] &^= 1 << (bit & 7)
 			dst = append(dst, image[s.Start:s.End]...)
+		} else {
+			dst[start+bit>>3] |= 1 << (bit & 7)
 		}
 		bit++
 	}
