@@ -3,6 +3,8 @@ package session
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -123,24 +125,25 @@ func readLog(t *testing.T, source *testrig.Local) logged {
 }
 
 // walk shows every event of every transaction.
-func (l logged) walk(t *testing.T, see func(f *binlog.Format, ev *binlog.Event)) {
+func (l logged) walk(t *testing.T, see func(f *binlog.Format, txn *binlog.Txn, ev *binlog.Event)) {
 	t.Helper()
 	reader, err := l.log.Read(binlog.Position{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := reader.Next(t.Context()); err != nil {
-			if err.Error() != "EOF" {
-				t.Fatal(err)
-			}
+		txn, err := reader.Next(t.Context())
+		if errors.Is(err, io.EOF) {
 			return
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		for ev, err := range reader.Events(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			see(reader.Format(), ev)
+			see(reader.Format(), txn, ev)
 		}
 	}
 }
