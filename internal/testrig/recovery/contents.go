@@ -11,6 +11,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"interlock/internal/report" //nolint:depguard // see main.go
@@ -157,4 +158,17 @@ func compare(w io.Writer, style report.Style, servers []column) (different []str
 // shortGTIDs leaves the beginnings of the servers' UUIDs.
 func shortGTIDs(set string) string {
 	return regexp.MustCompile(`([0-9a-f]{8})-[0-9a-f-]{27}`).ReplaceAllString(set, "$1…")
+}
+
+// lastGTID is the number of the last transaction of a server all of whose transactions are its own.
+func lastGTID(ctx context.Context, server *testrig.Local) (int64, error) {
+	rows, err := server.Query(ctx, "SELECT SUBSTRING_INDEX(@@GLOBAL.gtid_executed, '-', -1) AS number")
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(rows[0]["number"], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read last GTID: %w", err)
+	}
+	return n, nil
 }

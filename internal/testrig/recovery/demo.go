@@ -18,7 +18,8 @@ import (
 // demo is the act, step by step.
 type demo struct {
 	program      string // the built interlock
-	transactions int
+	transactions int    // that are tried: a DELETE that finds nothing leaves none in the log
+	committed    int64
 	work         string // folder of the backup and of the log archive
 	out          io.Writer
 	style        report.Style
@@ -39,7 +40,7 @@ func (d *demo) run(ctx context.Context) error {
 		}
 	}
 	_, err := fmt.Fprintf(d.out, "\nThe same %s transactions: mysqlbinlog | mysql took %s, interlock replay %s, %.1f times as fast, with the same rows, counters and GTIDs.\n",
-		report.Count(int64(d.transactions)), report.Duration(d.pipeTook), report.Duration(d.replayTook), d.pipeTook.Seconds()/d.replayTook.Seconds())
+		report.Count(d.committed), report.Duration(d.pipeTook), report.Duration(d.replayTook), d.pipeTook.Seconds()/d.replayTook.Seconds())
 	return err
 }
 
@@ -93,8 +94,12 @@ func (d *demo) makeSource(ctx context.Context) (err error) {
 }
 
 func (d *demo) write(ctx context.Context) error {
-	d.title(fmt.Sprintf("%s transactions over %d connections, with an ALTER TABLE in their middle", report.Count(int64(d.transactions)), clients))
+	d.title(fmt.Sprintf("traffic over %d connections, with an ALTER TABLE in its middle", clients))
 	before, err := d.server.BinlogFiles()
+	if err != nil {
+		return err
+	}
+	inBackup, err := lastGTID(ctx, d.server)
 	if err != nil {
 		return err
 	}
@@ -104,6 +109,11 @@ func (d *demo) write(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(begin)
+	last, err := lastGTID(ctx, d.server)
+	if err != nil {
+		return err
+	}
+	d.committed = last - inBackup
 	all, err := d.server.BinlogFiles()
 	if err != nil {
 		return err
@@ -130,7 +140,8 @@ func (d *demo) keep(ctx context.Context, files []string, took time.Duration, dea
 		bytes += info.Size()
 		d.archive = append(d.archive, copied)
 	}
-	d.say("committed in %s (%d more were rolled back after deadlocks); the archive has %d log files, %s", report.Duration(took), deadlocks, len(files), report.Bytes(bytes))
+	d.say("%s transactions committed in %s, %d rolled back after deadlocks; the archive has %d log files, %s",
+		report.Count(d.committed), report.Duration(took), deadlocks, len(files), report.Bytes(bytes))
 	return nil
 }
 
