@@ -18,8 +18,9 @@ import (
 //
 // of which a log without DDL and accounts uses SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS,
 // REPLICATION CLIENT, REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN and CONNECTION_ADMIN; in
-// MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, BINLOG REPLAY, BINLOG ADMIN,
-// CONNECTION ADMIN, READ_ONLY ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN and DELETE HISTORY.
+// MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, READ_ONLY ADMIN, SLAVE MONITOR,
+// REPLICATION SLAVE ADMIN and DELETE HISTORY, and where SUPER does not hold them any more BINLOG REPLAY, BINLOG ADMIN and
+// CONNECTION ADMIN.
 func (s *Server) Preflight(ctx context.Context, log *binlog.Survey, flavor binlog.Flavor) error {
 	c, err := s.Dial(ctx)
 	if err != nil {
@@ -115,6 +116,9 @@ type ownState struct {
 func readOwnState(ctx context.Context, c *Conn) (ownState, error) {
 	state := ownState{ours: map[string]string{}}
 	rows, err := c.Query(ctx, "SELECT name, ours FROM "+stateSchema+".setting")
+	if errorCode(err) == erTableDenied {
+		return state, nil // the account lacks SELECT, which privileges will say
+	}
 	if err = absent(err); err != nil {
 		return state, wrapState("read settings", err)
 	}

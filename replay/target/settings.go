@@ -45,14 +45,16 @@ func (r *Run) Settings(ctx context.Context) error {
 }
 
 // Restore puts back what Settings has set. A variable that has another value than ours by now is left alone:
-// either the server was restarted and has forgotten ours, or somebody has changed it since.
+// either the server was restarted and has forgotten ours, or somebody has changed it since. (A restarted server
+// whose configuration says what we had set cannot be told from one that was not: it gets what it had before.)
 func (r *Run) Restore(ctx context.Context) error {
 	return r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
 }
 
-// withConn opens a connection for f. It is one of its own, so that whoever holds the control connection may call.
+// withConn opens a connection for f, whose statements are not logged. It is one of its own, so that whoever holds
+// the run's may call.
 func (s *Server) withConn(ctx context.Context, f func(*Conn) error) error {
-	c, err := s.Dial(ctx)
+	c, err := s.control(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,22 @@ func (s *Server) withConn(ctx context.Context, f func(*Conn) error) error {
 // kept is a row of interlock_replay.setting.
 type kept struct{ name, previous, ours string }
 
+// applySettings sets all, or puts back what it has set and returns an error.
 func (s *Server) applySettings(ctx context.Context, c *Conn) error {
+	err := s.setAll(ctx, c)
+	if err == nil {
+		err = s.stillLetIn(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	if lost(err) || ctx.Err() != nil {
+		return err // the next start puts them back
+	}
+	return errors.Join(err, restoreSettings(ctx, c))
+}
+
+func (s *Server) setAll(ctx context.Context, c *Conn) error {
 	all, err := keptSettings(ctx, c)
 	if err != nil {
 		return err
@@ -90,17 +107,16 @@ func (s *Server) applySettings(ctx context.Context, c *Conn) error {
 			return err
 		}
 	}
-	return s.stillLetIn(ctx, c)
+	return nil
 }
 
 // stillLetIn makes sure that the target has not been closed to ourselves.
-func (s *Server) stillLetIn(ctx context.Context, c *Conn) error {
+func (s *Server) stillLetIn(ctx context.Context) error {
 	err := s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
-	if err == nil {
-		return nil
+	if err != nil {
+		return fmt.Errorf("close the target to others: it is closed to %s too: %w (grant it CONNECTION_ADMIN, in MariaDB CONNECTION ADMIN)", s.opts, err)
 	}
-	return errors.Join(fmt.Errorf("close the target to others: it is closed to %s too: %w (grant it CONNECTION_ADMIN, in MariaDB CONNECTION ADMIN)", s.opts, err),
-		restoreSettings(ctx, c))
+	return nil
 }
 
 func restoreSettings(ctx context.Context, c *Conn) error {

@@ -1,0 +1,183 @@
+package target
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+	"interlock/replay/binlog"
+)
+
+func TestPreflight(t *testing.T) {
+	eachServer(t, testrig.LocalSpec{}, func(t *testing.T, local *testrig.Local, s *Server) {
+		log := &binlog.Survey{Bytes: 1 << 20, GTIDs: &binlog.GTIDSet{}}
+		if err := s.Preflight(t.Context(), log, s.Flavor); err != nil {
+			t.Fatalf("a fresh server is refused: %v", err)
+		}
+		c := dial(t, s)
+		fault := func(do, undo string, words ...string) {
+			t.Helper()
+			mustExec(t, c, do)
+			mustRefuse(t, s.Preflight(t.Context(), log, s.Flavor), words...)
+			mustExec(t, c, undo)
+			if err := s.Preflight(t.Context(), log, s.Flavor); err != nil {
+				t.Fatalf("after %s: %v", undo, err)
+			}
+		}
+		fault("SET GLOBAL read_only=ON", "SET GLOBAL read_only=OFF", "read_only", "SET GLOBAL read_only=OFF")
+		if s.Flavor == binlog.MySQL {
+			fault("SET GLOBAL super_read_only=ON", "SET GLOBAL super_read_only=OFF, GLOBAL read_only=OFF", "super_read_only")
+			fault("SET GLOBAL replica_type_conversions='ALL_LOSSY'", "SET GLOBAL replica_type_conversions=''", "replica_type_conversions", "ALL_LOSSY")
+			fault("SET GLOBAL sql_generate_invisible_primary_key=ON", "SET GLOBAL sql_generate_invisible_primary_key=OFF", "sql_generate_invisible_primary_key")
+			fault("ALTER INSTANCE DISABLE INNODB REDO_LOG", "ALTER INSTANCE ENABLE INNODB REDO_LOG", "redo log is off")
+			fault("CHANGE REPLICATION SOURCE TO SOURCE_HOST='192.0.2.1', SOURCE_USER='r', SOURCE_PASSWORD='p'", "RESET REPLICA ALL", "replica", "RESET REPLICA ALL")
+		} else {
+			fault("SET GLOBAL slave_exec_mode=IDEMPOTENT", "SET GLOBAL slave_exec_mode=STRICT", "slave_exec_mode", "IDEMPOTENT")
+			fault("SET GLOBAL slave_run_triggers_for_rbr=YES", "SET GLOBAL slave_run_triggers_for_rbr=NO", "slave_run_triggers_for_rbr")
+			fault("SET GLOBAL slave_type_conversions='ALL_NON_LOSSY'", "SET GLOBAL slave_type_conversions=''", "slave_type_conversions")
+			fault("CHANGE MASTER TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE ALL", "replica", "STOP ALL SLAVES")
+			fault("CHANGE MASTER 'named' TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE 'named' ALL", "replica")
+		}
+		mustExec(t, c, "SET GLOBAL event_scheduler=ON") // its thread is no client
+		testClients(t, local, s, c, log)
+		testOwnState(t, s, c, log)
+		huge := *log
+		huge.Bytes = 1 << 60
+		mustRefuse(t, s.Preflight(t.Context(), &huge, s.Flavor), "MiB free", local.DataDir)
+		other := binlog.MySQL + binlog.MariaDB - s.Flavor
+		mustRefuse(t, s.Preflight(t.Context(), log, other), "MySQL", "MariaDB", "restore the backup onto")
+		testMinimalAccount(t, local, c, log)
+		if s.GTIDs {
+			testGTIDs(t, s, c)
+		}
+	})
+}
+
+// testClients holds that anybody who can do more than watch is a client.
+func testClients(t *testing.T, local *testrig.Local, s *Server, c *Conn, log *binlog.Survey) {
+	mustExec(t, c, "CREATE DATABASE app", "CREATE USER watcher@localhost", "GRANT PROCESS ON *.* TO watcher@localhost", "CREATE USER reader@localhost",
+		"GRANT SELECT ON app.* TO reader@localhost", "CREATE ROLE anything", "GRANT ALL ON app.* TO anything", "CREATE USER roled@localhost", "GRANT anything TO roled@localhost")
+	for user, client := range map[string]bool{"watcher": false, "reader": true, "roled": true, "root": true} {
+		other := connect(t, Options{Socket: local.Socket, User: user})
+		gone := dial(t, other).ID
+		err := s.Preflight(t.Context(), log, s.Flavor)
+		if client {
+			mustRefuse(t, err, "it has clients", user+" from localhost", "is it the right server?")
+		} else if err != nil {
+			t.Errorf("%s is taken for a client: %v", user, err)
+		}
+		other.Close()
+		// The server takes note of a closed socket when it gets round to it.
+		for left := ""; left != "0"; {
+			left = mustText(t, c, fmt.Sprintf("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID IN (%d)", gone))
+		}
+	}
+}
+
+// testOwnState holds that what an unfinished run of ours has set is no fault.
+func testOwnState(t *testing.T, s *Server, c *Conn, log *binlog.Survey) {
+	if err := makeState(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.applySettings(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Preflight(t.Context(), log, s.Flavor); err != nil {
+		t.Errorf("our own settings are refused: %v", err)
+	}
+	if err := restoreSettings(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testMinimalAccount holds that the privileges that Preflight's comment names are enough, and that each one
+// missing is named.
+func testMinimalAccount(t *testing.T, local *testrig.Local, c *Conn, log *binlog.Survey) {
+	const table = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX"
+	all := "REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN, CONNECTION_ADMIN"
+	static := "PROCESS, REPLICATION CLIENT"
+	named := []string{"REPLICATION_APPLIER", "PROCESS", "SELECT", "ALTER", "CONNECTION_ADMIN"}
+	if local.Product == testrig.MariaDB {
+		all = "BINLOG REPLAY, BINLOG ADMIN, CONNECTION ADMIN, READ_ONLY ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN, DELETE HISTORY"
+		static = "PROCESS, SUPER"
+		named = []string{"SUPER", "PROCESS", "SELECT", "ALTER", "READ_ONLY ADMIN"} // in 10.11 SUPER holds the others
+	}
+	mustExec(t, c, "CREATE USER `min@x`@localhost", "GRANT "+table+", "+static+" ON *.* TO `min@x`@localhost", "GRANT "+all+" ON *.* TO `min@x`@localhost")
+	c.Close()
+	check := func() error {
+		s := connect(t, Options{Socket: local.Socket, User: "min@x"})
+		defer s.Close()
+		return s.Preflight(t.Context(), log, s.Flavor)
+	}
+	var err error
+	for range 50 { // until the server has noticed that root has gone
+		if err = check(); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("the minimal account is refused: %v", err)
+	}
+	for _, privilege := range named {
+		query := func(sql string) {
+			t.Helper()
+			if _, err := local.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		query("REVOKE " + privilege + " ON *.* FROM `min@x`@localhost")
+		err := check()
+		for range 50 {
+			if err != nil && !strings.Contains(err.Error(), "clients") {
+				break
+			}
+			err = check()
+		}
+		mustRefuse(t, err, "lacks", privilege, "GRANT")
+		query("GRANT " + privilege + " ON *.* TO `min@x`@localhost")
+	}
+}
+
+// testGTIDs holds that GTIDs used up here, beyond those of a log of the same UUID, are refused.
+func testGTIDs(t *testing.T, s *Server, _ *Conn) {
+	c := dial(t, s)
+	uuid := mustText(t, c, "SELECT @@GLOBAL.server_uuid")
+	mustExec(t, c, "RESET BINARY LOGS AND GTIDS", "CREATE DATABASE one", "CREATE DATABASE two", "CREATE DATABASE three")
+	for logged, refused := range map[string]bool{
+		uuid + ":1-2": true, uuid + ":2-9": false, uuid + ":3": false, "11111111-1111-1111-1111-111111111111:1": false,
+	} {
+		set, err := binlog.ParseGTIDSet(binlog.MySQL, logged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Preflight(t.Context(), &binlog.Survey{GTIDs: set}, binlog.MySQL)
+		if refused {
+			mustRefuse(t, err, uuid+":3", "restore the backup again")
+		} else if err != nil {
+			t.Errorf("log of %s: %v", logged, err)
+		}
+	}
+}
+
+func TestTakesLog(t *testing.T) {
+	for _, c := range []struct {
+		flavor      binlog.Flavor
+		target, log string
+		refused     bool
+	}{
+		{binlog.MySQL, "8.0.36", "8.0.36", false}, {binlog.MySQL, "8.0.30", "8.0.36", false}, {binlog.MySQL, "8.4.0", "8.0.36-log", false},
+		{binlog.MySQL, "9.7.4-2", "5.7.44-log", false}, {binlog.MySQL, "8.0.36", "8.4.1", true}, {binlog.MySQL, "5.7.44", "8.0.1", true},
+		{binlog.MariaDB, "10.11.6-MariaDB", "5.5.5-10.6.1-MariaDB-log", false}, {binlog.MariaDB, "10.6.1-MariaDB", "10.11.6-MariaDB-log", true},
+		{binlog.MySQL, "8.0.36", "eight", true},
+	} {
+		s := &Server{Flavor: c.flavor, Version: c.target}
+		err := s.TakesLog(&binlog.Format{Flavor: c.flavor, ServerVersion: c.log})
+		if (err != nil) != c.refused {
+			t.Errorf("%s onto %s: %v", c.log, c.target, err)
+		}
+	}
+	s := &Server{Flavor: binlog.MySQL, Version: "8.0.36"}
+	mustRefuse(t, s.TakesLog(&binlog.Format{Flavor: binlog.MariaDB, ServerVersion: "10.6.1-MariaDB"}), "MySQL 8.0.36", "MariaDB's")
+	mustRefuse(t, s.TakesLog(&binlog.Format{Flavor: binlog.MySQL, ServerVersion: "8.4.1"}), "8.4.1", "restore onto 8.4 or newer")
+}
