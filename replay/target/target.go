@@ -1,5 +1,0 @@
-package target
-
-import "errors"
-
-var errNotBuilt = errors.New("not built yet")
