@@ -12,6 +12,7 @@ import (
 
 // table is a table as the planner knows it: what the target says of it, under one layout of the log.
 type table struct {
+	name    string // as in messages
 	info    *target.Table
 	layout  *binlog.Table
 	fold    *fold.Table
@@ -21,8 +22,6 @@ type table struct {
 	contended atomic.Bool // workers have met in a deadlock on it
 	turn      sync.Mutex  // of the one worker that applies to it then
 }
-
-func (t *table) name() string { return tableName(t.info.Schema, t.info.Name) }
 
 // epoch is a stretch of the log while it is folded.
 type epoch struct {
@@ -105,7 +104,7 @@ func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []b
 	p.events = append(appendPlain(p.events, tableMap), rows...)
 	p.changes += changes
 	e.streamed += int64(cap(p.events) - before)
-	e.orderedChanges[t.name()] += changes
+	e.orderedChanges[t.name] += changes
 }
 
 func (e *epoch) stream(t *table) *stream {

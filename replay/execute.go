@@ -191,7 +191,7 @@ func (w *worker) apply(ctx context.Context, e *epoch, j *job, c *chunk) error {
 	k := &target.Chunk{Mark: target.Mark{Epoch: e.number, Chunk: c.number}, Steps: w.encoder.steps(e, j, c)}
 	err := w.applier.Apply(ctx, k)
 	if err != nil && j.table != nil {
-		return fmt.Errorf("table %s: %w", j.table.name(), err)
+		return fmt.Errorf("table %s: %w", j.table.name, err)
 	}
 	return err
 }
@@ -299,7 +299,7 @@ func (x *executor) count(u *unit, p *plan) {
 			}
 		}
 		net.Folded += o.Folded
-		x.tally.table(e.byFold[o.Table].name(), strategy, "", o.Changes, rows)
+		x.tally.table(e.byFold[o.Table].name, strategy, "", o.Changes, rows)
 	}
 	for name, changes := range e.orderedChanges {
 		net.Ordered += changes

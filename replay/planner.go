@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"interlock/replay/binlog"
 	"interlock/replay/fold"
@@ -47,6 +48,7 @@ type planner struct {
 	resume *resumption // nil: the run is new, or past the epoch where it was interrupted
 	units  chan<- *unit
 	tally  *tally
+	waited time.Duration // for the target
 }
 
 type stickiness struct {
@@ -78,6 +80,9 @@ type unit struct {
 // run reads the log to its end and sends the units.
 func (p *planner) run(ctx context.Context) error {
 	defer close(p.units)
+	defer func(start time.Time) {
+		p.tally.stage(func(s *Stages) { s.Fold = (time.Since(start) - p.waited).Seconds() })
+	}(time.Now())
 	defer p.schema.Close()
 	for {
 		txn, err := p.reader.Next(ctx)
@@ -318,11 +323,9 @@ func (p *planner) begin(ctx context.Context, at cursor) error {
 	if p.epoch != nil {
 		return nil
 	}
-	var f *fold.Epoch
-	select {
-	case f = <-p.folds:
-	case <-ctx.Done():
-		return ctx.Err()
+	f, err := p.nextFold(ctx)
+	if err != nil {
+		return err
 	}
 	p.number++
 	p.epoch = newEpoch(p.number, at, f, p.reader.Format())
@@ -337,6 +340,17 @@ func (p *planner) begin(ctx context.Context, at cursor) error {
 		}
 	}
 	return nil
+}
+
+// nextFold waits until one of the two folds is free.
+func (p *planner) nextFold(ctx context.Context) (*fold.Epoch, error) {
+	defer p.waits(time.Now())
+	select {
+	case f := <-p.folds:
+		return f, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // full tells whether the epoch ends at a place, after some event of a transaction.
@@ -396,6 +410,7 @@ func (p *planner) resumed(at cursor) error {
 
 func (p *planner) send(ctx context.Context, u *unit) (*unit, error) {
 	u.applied = make(chan struct{})
+	defer p.waits(time.Now())
 	select {
 	case p.units <- u:
 		return u, nil
@@ -404,8 +419,12 @@ func (p *planner) send(ctx context.Context, u *unit) (*unit, error) {
 	}
 }
 
+// waits adds the time since a moment to that in which the planner waited for the target.
+func (p *planner) waits(since time.Time) { p.waited += time.Since(since) }
+
 // wait waits until a unit is on the target.
-func (u *unit) wait(ctx context.Context) error {
+func (p *planner) wait(ctx context.Context, u *unit) error {
+	defer p.waits(time.Now())
 	select {
 	case <-u.applied:
 		return nil

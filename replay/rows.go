@@ -103,14 +103,8 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 	if err != nil || rows.Table == nil {
 		return err
 	}
-	changes, err := countChanges(&rows)
-	if err != nil {
-		return err
-	}
-	p.tally.read(counts{Changes: changes})
 	if passed {
-		p.tally.skip(beforeInterruption, counts{Changes: changes})
-		return nil
+		return p.countPassed(&rows)
 	}
 	t, err := p.table(ctx, rows.Table, before)
 	if err != nil {
@@ -122,14 +116,15 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 			return err
 		}
 		e := p.epoch
-		e.tables[t.name()] = t
-		context := e.contextOf(p.state.Computing())
+		e.tables[t.name] = t
 		if ordered {
-			tableMap, verbatim := p.mapRaw[rows.TableID], orderedEvent(ev, rows.Flags)
-			e.appendOrdered(t, context, tableMap, verbatim, changes)
-			e.count.Changes += changes
-			return nil
+			return p.inOrder(t, &rows, ev)
 		}
+		var context fold.Context
+		if t.fold.Recomputed {
+			context = e.contextOf(p.state.Computing())
+		}
+		changes := e.fold.Changes()
 		err = e.fold.Add(t.fold, &rows, context)
 		if need, ok := errors.AsType[*fold.NeedsOrder](err); ok {
 			p.keepOrder(t.group, need.Why)
@@ -141,11 +136,34 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 		if err != nil {
 			return err
 		}
+		changes = e.fold.Changes() - changes
+		p.tally.read(counts{Changes: changes})
 		e.byFold[t.fold] = t
 		e.flags[t.fold] |= rows.Flags
 		e.count.Changes += changes
 		return nil
 	}
+}
+
+// countPassed counts the changes of an event that was applied before the run was interrupted.
+func (p *planner) countPassed(rows *binlog.Rows) error {
+	changes, err := countChanges(rows)
+	p.tally.read(counts{Changes: changes})
+	p.tally.skip(beforeInterruption, counts{Changes: changes})
+	return err
+}
+
+// inOrder puts an event behind those of its group.
+func (p *planner) inOrder(t *table, rows *binlog.Rows, ev *binlog.Event) error {
+	changes, err := countChanges(rows)
+	if err != nil {
+		return err
+	}
+	e := p.epoch
+	e.appendOrdered(t, e.contextOf(p.state.Computing()), p.mapRaw[rows.TableID], orderedEvent(ev, rows.Flags), changes)
+	e.count.Changes += changes
+	p.tally.read(counts{Changes: changes})
+	return nil
 }
 
 // maxEpochsInOrder is for how many epochs at most a group keeps its order after it could not be folded.

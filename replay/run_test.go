@@ -94,4 +94,3 @@ func TestWholeHistory(t *testing.T) {
 		}
 	})
 }
-

@@ -343,7 +343,7 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 		return nil
 	}
 	// What follows is read against the schema that the statement leaves behind.
-	if err := u.wait(ctx); err != nil {
+	if err := p.wait(ctx, u); err != nil {
 		return err
 	}
 	p.schema.Forget()

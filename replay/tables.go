@@ -11,12 +11,15 @@ import (
 
 // newTable decides how a table's rows are applied, as far as the table alone decides it.
 func newTable(info *target.Table, layout *binlog.Table) *table {
-	t := &table{info: info, layout: layout, group: info.Group, ordered: info.Ordered}
+	t := &table{
+		name: tableName(info.Schema, info.Name), info: info, layout: layout,
+		group: info.Group, ordered: info.Ordered,
+	}
 	if t.group == "" {
-		t.group = t.name()
+		t.group = t.name
 	}
 	t.fold = &fold.Table{
-		Name: t.name(), Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
+		Name: t.name, Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
 		Recomputed: info.Computed, PartialUnsafe: info.UniqueUnsafe, AutoIncrement: -1,
 	}
 	for _, column := range info.Key {
