@@ -23,7 +23,7 @@ func (s *State) seeGTID(ev *binlog.Event) error {
 	s.begin()
 	var v versions
 	var err error
-	if ev.Type == typeTaggedGTID {
+	if ev.Type == binlog.TypeGTIDTagged {
 		v, err = parseTagged(ev.Body)
 	} else {
 		v, err = parseVersions(ev.Body)

@@ -109,12 +109,12 @@ func plainValue(value string) string {
 		return fmt.Sprintf("%s %s%s %s", m[1], m[2], m[3], m[4])
 	}
 	if realValue.MatchString(value) {
-		real, err := strconv.ParseFloat(value, 64)
+		float, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			panic(err)
 		}
 		// As %.14g of C does it for values of ordinary size.
-		return strconv.FormatFloat(real, 'g', 14, 64)
+		return strconv.FormatFloat(float, 'g', 14, 64)
 	}
 	return strings.TrimPrefix(value, "_latin1")
 }

@@ -9,19 +9,6 @@ import (
 	"interlock/replay/binlog"
 )
 
-// Types of the events that carry session state.
-// Source: MySQL libs/mysql/binlog/event/binlog_event.h.
-const (
-	typeQuery         binlog.Type = 2
-	typeIntVar        binlog.Type = 5
-	typeRand          binlog.Type = 13
-	typeUserVar       binlog.Type = 14
-	typeExecuteLoad   binlog.Type = 18
-	typeGTID          binlog.Type = 33
-	typeAnonymousGTID binlog.Type = 34
-	typeTaggedGTID    binlog.Type = 42
-)
-
 // Flags of a statement event's header.
 const (
 	flagThreadSpecific = 0x4 // uses temporary tables
@@ -84,19 +71,19 @@ func (s *State) Clone() *State {
 func (s *State) See(f *binlog.Format, ev *binlog.Event) error {
 	var err error
 	switch ev.Type {
-	case typeQuery:
+	case binlog.TypeQuery:
 		err = s.seeQuery(f, ev)
-	case typeIntVar:
+	case binlog.TypeIntvar:
 		err = s.seeIntVar(ev.Body)
-	case typeRand:
+	case binlog.TypeRand:
 		err = s.seeRand(ev.Body)
-	case typeUserVar:
+	case binlog.TypeUserVar:
 		err = s.seeUserVar(f, ev.Body)
-	case typeGTID, typeAnonymousGTID, typeTaggedGTID:
+	case binlog.TypeGTID, binlog.TypeAnonymousGTID, binlog.TypeGTIDTagged:
 		if s.flavor == binlog.MySQL {
 			err = s.seeGTID(ev)
 		}
-	case typeExecuteLoad:
+	case binlog.TypeExecuteLoadQuery:
 		err = errors.New("LOAD DATA as a statement cannot be replayed: replay up to it, load the file by hand, and go on behind it")
 	}
 	if err != nil {

@@ -73,17 +73,17 @@ func (s *State) said(setting int) bool {
 		setting == tableEncryption && v.tableEncryption != nil
 }
 
-// flag is a bit of the status variable flags2.
-type flag struct {
+// optionBit is a bit of the status variable flags2.
+type optionBit struct {
 	bit      int
 	setting  int
 	negative bool                        // the bit stands for off
 	written  func(f *binlog.Format) bool // whether the log's server writes the bit; nil: always
 }
 
-// flags are the bits of flags2. Source: sql/query_options.h of MySQL; MariaDB's from its sql/sql_priv.h,
+// optionBits are the bits of flags2. Source: sql/query_options.h of MySQL; MariaDB's from its sql/sql_priv.h,
 // and in which of its versions from Format_description_log_event::deduct_options_written_to_bin_log.
-var flags = []flag{
+var optionBits = []optionBit{
 	{bit: 26, setting: foreignKeyChecks, negative: true},
 	{bit: 14, setting: autoIsNull},
 	{bit: 27, setting: uniqueChecks, negative: true},
@@ -113,10 +113,10 @@ func writesExplicitDefaults(f *binlog.Format) bool {
 // are then at their defaults: so mysqlbinlog prints it.
 func (s *State) takeOver(f *binlog.Format, v *statusVars) {
 	if v.flags2 != nil {
-		for _, flag := range flags {
-			if flag.written == nil || flag.written(f) {
-				on := *v.flags2>>flag.bit&1 == 1
-				s.nums[flag.setting] = number(on != flag.negative)
+		for _, option := range optionBits {
+			if option.written == nil || option.written(f) {
+				on := *v.flags2>>option.bit&1 == 1
+				s.nums[option.setting] = number(on != option.negative)
 			}
 		}
 	}
