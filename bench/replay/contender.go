@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"golang.org/x/sys/unix"
 
 	"interlock/internal/testrig"
@@ -111,7 +112,7 @@ func (b *bench) round(ctx context.Context, w workload, rec *recording, c contend
 		return nil, err
 	}
 	if err := t.time(c.run); err != nil {
-		return nil, err
+		return nil, lastWords(local, err)
 	}
 	got, err := tableStates(ctx, local)
 	if err != nil {
@@ -121,6 +122,22 @@ func (b *bench) round(ctx context.Context, w workload, rec *recording, c contend
 		return nil, fmt.Errorf("rows differ from the source's: %s", names)
 	}
 	return t, nil
+}
+
+// lastWords adds what the server said to an error that came of its end, for which it is given a moment: it writes down
+// where it was.
+func lastWords(local *testrig.Local, err error) error {
+	if !errors.Is(err, mysql.ErrBadConn) {
+		return err
+	}
+	const moment = 2 * time.Second
+	for begin := time.Now(); local.Running() && time.Since(begin) < moment; {
+		time.Sleep(moment / 20)
+	}
+	if local.Running() {
+		return err
+	}
+	return fmt.Errorf("%w: the server has ended: %s", err, local.LastWords())
 }
 
 // settle writes the copy's dirty pages to disk, so that no contender pays for the copying.
