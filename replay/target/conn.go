@@ -37,7 +37,7 @@ func (c *Conn) keep() error {
 	if c.server.open == nil {
 		return errors.New("connect: the server has been closed")
 	}
-	c.server.open[c] = struct{}{}
+	c.server.open[c], c.server.made[c.ID] = struct{}{}, struct{}{}
 	return nil
 }
 

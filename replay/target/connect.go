@@ -23,7 +23,8 @@ type Server struct {
 
 	opts login
 	mu   sync.Mutex
-	open map[*Conn]struct{} // every Conn that is not closed; nil once the server is
+	open map[*Conn]struct{}  // every Conn that is not closed; nil once the server is
+	made map[uint32]struct{} // CONNECTION_ID() of every Conn that there was
 }
 
 // dialTimeout bounds how long a server may take to greet: a stopped one accepts and says nothing.
@@ -35,7 +36,7 @@ func Connect(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: login, open: map[*Conn]struct{}{}}
+	s := &Server{opts: login, open: map[*Conn]struct{}{}, made: map[uint32]struct{}{}}
 	c, err := s.Dial(ctx)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 //	GRANT ALL ON *.* TO interlock@localhost WITH GRANT OPTION
 //
 // of which a log without DDL and accounts uses SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS,
-// REPLICATION CLIENT, REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN and CONNECTION_ADMIN; in
+// RELOAD, REPLICATION CLIENT, REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN and CONNECTION_ADMIN; in
 // MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, READ_ONLY ADMIN, SLAVE MONITOR,
 // REPLICATION SLAVE ADMIN and DELETE HISTORY, and where SUPER does not hold them any more BINLOG REPLAY, BINLOG ADMIN and
 // CONNECTION ADMIN.
@@ -282,7 +282,11 @@ func (p *preflight) tablePrivileges(ctx context.Context) ([]string, error) {
 		have[row[0].Text] = true
 	}
 	var missing []string
-	for _, need := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"} {
+	needs := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"}
+	if p.server.Flavor == binlog.MySQL {
+		needs = append(needs, "RELOAD") // FLUSH ENGINE LOGS
+	}
+	for _, need := range needs {
 		if !have[need] {
 			missing = append(missing, need)
 		}

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -96,14 +97,15 @@ func testOwnState(t *testing.T, s *Server, c *Conn, log *binlog.Survey) {
 func testMinimalAccount(t *testing.T, local *testrig.Local, c *Conn, log *binlog.Survey) {
 	const table = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX"
 	all := "REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN, CONNECTION_ADMIN"
-	static := "PROCESS, REPLICATION CLIENT"
-	named := []string{"REPLICATION_APPLIER", "PROCESS", "SELECT", "ALTER", "CONNECTION_ADMIN"}
+	static := "PROCESS, RELOAD, REPLICATION CLIENT"
+	named := []string{"RELOAD", "REPLICATION_APPLIER", "PROCESS", "SELECT", "ALTER", "CONNECTION_ADMIN"}
 	if local.Product == testrig.MariaDB {
 		all = "BINLOG REPLAY, BINLOG ADMIN, CONNECTION ADMIN, READ_ONLY ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN, DELETE HISTORY"
 		static = "PROCESS, SUPER"
 		named = []string{"SUPER", "PROCESS", "SELECT", "ALTER", "READ_ONLY ADMIN"} // in 10.11 SUPER holds the others
 	}
 	mustExec(t, c, "CREATE USER `min@x`@localhost", "GRANT "+table+", "+static+" ON *.* TO `min@x`@localhost", "GRANT "+all+" ON *.* TO `min@x`@localhost")
+	mustExec(t, c, "CREATE TABLE app.counted (id INT AUTO_INCREMENT PRIMARY KEY)")
 	c.Close()
 	check := func() error {
 		s := connect(t, Options{Socket: local.Socket, User: "min@x"})
@@ -119,6 +121,7 @@ func testMinimalAccount(t *testing.T, local *testrig.Local, c *Conn, log *binlog
 	if err != nil {
 		t.Errorf("the minimal account is refused: %v", err)
 	}
+	testRunAs(t, local, "min@x")
 	for _, privilege := range named {
 		query := func(sql string) {
 			t.Helper()
@@ -136,6 +139,61 @@ func testMinimalAccount(t *testing.T, local *testrig.Local, c *Conn, log *binlog
 		}
 		mustRefuse(t, err, "lacks", privilege, "GRANT")
 		query("GRANT " + privilege + " ON *.* TO `min@x`@localhost")
+	}
+}
+
+// testRunAs begins and ends a run under an account.
+func testRunAs(t *testing.T, local *testrig.Local, account string) {
+	files, err := local.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := binlog.Open(t.Context(), files[:1], binlog.OpenOptions{TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s := connect(t, Options{Socket: local.Socket, User: account})
+	defer s.Close()
+	run, err := s.Open(t.Context(), RunSpec{Fingerprint: "f", Describe: map[string]string{}, Tunable: map[string]string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	gtid := map[testrig.Product]string{testrig.MySQL: "11111111-1111-1111-1111-111111111111:1", testrig.MariaDB: "7-7-1"}[local.Product]
+	barrier := Barrier{Number: 1, Steps: []Step{{Statements: []string{"CREATE TABLE app.made (id INT)"}}}, What: "a table", From: "a", To: "b"}
+	if barrier.GTID, err = binlog.ParseGTID(gtid); err != nil {
+		t.Fatal(err)
+	}
+	folded, err := binlog.ParseGTIDSet(s.Flavor, gtid[:len(gtid)-1]+"2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []func(context.Context) error{
+		run.Settings,
+		func(ctx context.Context) error { return run.Canary(ctx, log.Files[0].Format) },
+		func(ctx context.Context) error {
+			session, err := run.Session(ctx, log.Files[0].Format)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			return session.Run(ctx, barrier)
+		},
+		func(ctx context.Context) error {
+			_, err := run.BeginEpoch(ctx, Epoch{Number: 2, From: "b", To: "c", Digest: "d", GTIDs: folded.String()})
+			return err
+		},
+		func(ctx context.Context) error {
+			return run.AutoIncrement(ctx, &Table{Schema: "app", Name: "counted", Engine: "InnoDB", Columns: []Column{{Name: "id", DataType: "int", AutoIncrement: true}}, Key: []int{0}}, 7)
+		},
+		func(ctx context.Context) error { return run.FinishEpoch(ctx, 2, folded) },
+		run.Restore, run.Finish,
+	}
+	for i, step := range steps {
+		if err := step(t.Context()); err != nil {
+			t.Errorf("step %d of a run as %s: %v", i, account, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,13 +48,38 @@ func (p *preflight) replication(ctx context.Context) ([]error, error) {
 }
 
 // clients refuses a target that serves: anybody connected but ourselves and accounts that can do nothing but
-// watch. During the run the target is closed to all of them.
+// watch. During the run the target is closed to all of them. Connections that are about to go are waited for:
+// those of a run of ours that was killed end with the statement that they are in.
 func (p *preflight) clients(ctx context.Context) ([]error, error) {
-	rows, err := p.conn.Query(ctx, "SELECT ID, USER, HOST, COMMAND, IFNULL(DB, '') FROM information_schema.PROCESSLIST ORDER BY ID")
-	if err != nil {
-		return nil, fmt.Errorf("list clients: %w", err)
+	patience := 2 * time.Second
+	if p.state.unfinished {
+		patience = 20 * time.Second
 	}
 	watchers, err := p.watchers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(patience); ; {
+		clients, err := p.listClients(ctx, watchers)
+		if err != nil {
+			return nil, fmt.Errorf("list clients: %w", err)
+		}
+		if len(clients) == 0 {
+			return nil, nil
+		}
+		if time.Now().After(deadline) {
+			return []error{serves(clients)}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (p *preflight) listClients(ctx context.Context, watchers []string) ([]string, error) {
+	rows, err := p.conn.Query(ctx, "SELECT ID, USER, HOST, COMMAND FROM information_schema.PROCESSLIST ORDER BY ID")
 	if err != nil {
 		return nil, err
 	}
@@ -62,37 +88,33 @@ func (p *preflight) clients(ctx context.Context) ([]error, error) {
 		id, user, command := row[0].Text, row[1].Text, row[3].Text
 		switch {
 		case p.server.owns(id), user == "event_scheduler", command == "Daemon", slices.Contains(watchers, user):
-			continue
-		case user == "system user":
-			continue // threads of the server's own; replication has been asked about
+		case user == "system user": // threads of the server's own; replication has been asked about
 		case strings.HasPrefix(command, "Binlog Dump"):
 			clients = append(clients, fmt.Sprintf("a replica, %s from %s", user, row[2].Text))
 		default:
 			clients = append(clients, fmt.Sprintf("%s from %s (connection %s, %s)", user, row[2].Text, id, command))
 		}
 	}
-	if len(clients) == 0 {
-		return nil, nil
-	}
+	return clients, nil
+}
+
+func serves(clients []string) error {
 	const shown = 5
 	more := ""
 	if len(clients) > shown {
 		more = fmt.Sprintf(" and %d more", len(clients)-shown)
 		clients = clients[:shown]
 	}
-	return []error{fmt.Errorf("it has clients: %s%s (is it the right server? stop them first)", strings.Join(clients, ", "), more)}, nil
+	return fmt.Errorf("it has clients: %s%s (is it the right server? stop them first)", strings.Join(clients, ", "), more)
 }
 
-// owns tells whether a connection is one of ours.
+// owns tells whether a connection is, or was, one of ours: the server lists a closed one for a moment.
 func (s *Server) owns(id string) bool {
+	n, err := strconv.ParseUint(id, 10, 32)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.open {
-		if strconv.FormatUint(uint64(c.ID), 10) == id {
-			return true
-		}
-	}
-	return false
+	_, ours := s.made[uint32(n)]
+	return err == nil && ours
 }
 
 // watchers are the names under which no account can do more than look at the server itself: monitoring. An
