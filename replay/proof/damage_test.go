@@ -77,9 +77,9 @@ func TestDamagedByteIsRefused(t *testing.T) {
 			} else if strings.Contains(output.String(), "goroutine") {
 				t.Errorf("byte %d with bit %#x flipped: panic: %s", at, bit, output)
 			}
-			if err := unchanged(t.Context(), tr.ours, start); err != nil {
-				t.Fatalf("byte %d with bit %#x flipped: %v", at, bit, err)
-			}
+		}
+		if err := unchanged(t.Context(), tr.ours, start); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -137,6 +137,10 @@ func sourceGlobals(g *gen) []string {
 // report says how to run a seed again, and keeps what it ran.
 func (t *trio) report(tb testing.TB, seed uint64, g *gen, diff []string) {
 	tb.Helper()
+	// A run that failed may leave its target closed: the next seed begins with the settings of a start.
+	if err := restart(tb.Context(), t.ours); err != nil {
+		tb.Fatal(err)
+	}
 	kept := filepath.Join(os.TempDir(), fmt.Sprintf("interlock-proof-%s-%d.sql", t.setup.name, seed))
 	text := strings.Join(g.initial, ";\n") + ";\n-- the log begins\n" + strings.Join(g.history, "\n") + "\n"
 	if err := os.WriteFile(kept, []byte(text), 0o600); err != nil {

@@ -39,22 +39,9 @@ func (t *trio) differential(tb *testing.T, seed uint64) bool {
 	if err != nil {
 		tb.Fatalf("seed %d on %s: %v", seed, t.setup.name, err)
 	}
-	if err := t.pipe.Pipe(ctx, nil, files...); err != nil {
-		tb.Logf("seed %d: the pipe cannot: %.600s", seed, err)
+	want, ok := t.reference(tb, seed, files)
+	if !ok {
 		return false
-	}
-	want, err := readState(ctx, t.pipe, false)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if t.setup.product == testrig.MariaDB {
-		// The pipe logs again what it does, and a statement that changes nothing is not logged: the log's own end is
-		// where replication goes on.
-		rows, err := t.source.Query(ctx, "SELECT @@GLOBAL.gtid_binlog_pos AS pos")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		want.gtids = sortedList(rows[0]["pos"])
 	}
 	sizes := epochSizes
 	if *flagSeeds == 0 && *flagSeed == 0 { // a normal test: one size for each workload
@@ -73,6 +60,30 @@ func (t *trio) differential(tb *testing.T, seed uint64) bool {
 		}
 	}
 	return true
+}
+
+// reference pipes the log and reads what that leaves behind; false: the pipe cannot.
+func (t *trio) reference(tb *testing.T, seed uint64, files []string) (*state, bool) {
+	tb.Helper()
+	ctx := tb.Context()
+	if err := t.pipe.Pipe(ctx, nil, files...); err != nil {
+		tb.Logf("seed %d: the pipe cannot: %.600s", seed, err)
+		return nil, false
+	}
+	want, err := readState(ctx, t.pipe, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if t.setup.product == testrig.MariaDB {
+		// The pipe logs again what it does, and a statement that changes nothing is not logged: the log's own end is
+		// where replication goes on.
+		rows, err := t.source.Query(ctx, "SELECT @@GLOBAL.gtid_binlog_pos AS pos")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		want.gtids = sortedList(rows[0]["pos"])
+	}
+	return want, true
 }
 
 func sizeName(size int64) string {

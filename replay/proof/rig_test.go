@@ -158,3 +158,11 @@ func globals(ctx context.Context, l *testrig.Local) (map[string]string, error) {
 	}
 	return values, nil
 }
+
+// restart takes a server's settings back to those that it starts with.
+func restart(ctx context.Context, l *testrig.Local) error {
+	if err := l.Stop(); err != nil {
+		return err
+	}
+	return l.Start(ctx)
+}
