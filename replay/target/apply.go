@@ -187,6 +187,12 @@ func (r *Run) acknowledge(m Mark, generation int) bool {
 	return true
 }
 
+// SetFormat sends the format description of another file of the log: what follows was written by another version.
+func (a *Applier) SetFormat(ctx context.Context, f *binlog.Format) error {
+	a.format = a.run.formatEvent(f)
+	return a.sender.setFormat(ctx, a.run.server, a.format)
+}
+
 // Retries so far.
 func (a *Applier) Retries() Retries { return a.retries }
 

@@ -9,15 +9,15 @@ import (
 	"interlock/replay/binlog"
 )
 
-// AutoIncrement raises a table's counter so that the next value is at least max+1, by ALTER TABLE where the
+// AutoIncrement raises a table's counter so that the next value is at least highest+1, by ALTER TABLE where the
 // server does not have it there already.
 //
 // The reference is what row events leave behind one by one (tried on MySQL 9.7 and MariaDB 10.11 through mysqlbinlog):
 // every inserted or updated row moves the counter past its value, also when it is deleted later, by one,
 // whatever auto_increment_increment was. MySQL stops at the column's largest value, MariaDB one behind it, both at
 // 2^64-1. A value below 1 moves nothing. A counter is never lowered.
-func (r *Run) AutoIncrement(ctx context.Context, t *Table, max uint64) error {
-	next := r.server.nextAutoIncrement(t, max)
+func (r *Run) AutoIncrement(ctx context.Context, t *Table, highest uint64) error {
+	next := r.server.nextAutoIncrement(t, highest)
 	if next <= 1 {
 		return nil
 	}
@@ -48,18 +48,18 @@ func (r *Run) AutoIncrement(ctx context.Context, t *Table, max uint64) error {
 }
 
 // nextAutoIncrement is where the counter stands after a row of that value.
-func (s *Server) nextAutoIncrement(t *Table, max uint64) uint64 {
-	if max == math.MaxUint64 {
-		return max
+func (s *Server) nextAutoIncrement(t *Table, highest uint64) uint64 {
+	if highest == math.MaxUint64 {
+		return highest
 	}
 	if s.Flavor == binlog.MySQL {
 		for _, column := range t.Columns {
 			if column.AutoIncrement {
-				return min(max+1, largest(column))
+				return min(highest+1, largest(column))
 			}
 		}
 	}
-	return max + 1
+	return highest + 1
 }
 
 // largest is the largest value of an integer column.

@@ -24,8 +24,9 @@ const (
 )
 
 // batchBytes is how many bytes of events go into one BINLOG statement, if a statement group does not need more.
-// Measured over a socket, rows of 120 bytes: 256 KiB to 4 MiB are equal within 3 %; the server keeps the text
-// and the decoded events of one statement in memory, so that smaller is better.
+// From 64 KiB to 16 MiB nothing stood out of the noise (MySQL 9.7, MariaDB 10.11, rows of 130 bytes, one secondary
+// index: 18 to 29 MB/s on one connection); the server holds the text and the decoded events of one statement in
+// memory, so that smaller is better.
 const batchBytes = 1 << 20
 
 // batch is what goes into one BINLOG statement: events[start:end], complete statement groups with their table maps.

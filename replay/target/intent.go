@@ -87,20 +87,18 @@ func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.
 	})
 }
 
-// flush brings every commit so far to the disk, whatever innodb_flush_log_at_trx_commit is. On MySQL FLUSH ENGINE
-// LOGS does (and persists GTIDs; innobase_flush_logs, ha_innodb.cc). On MariaDB it does nothing while the variable is 0
-// (10.11: Innodb_lsn_flushed stays), so that one more commit is made under 1.
+// flush brings every commit so far to the disk, whatever innodb_flush_log_at_trx_commit is: by one more commit under 1, since
+// there is one redo log. FLUSH ENGINE LOGS does nothing on MariaDB while the variable is 0 (10.11: Innodb_lsn_flushed stays),
+// and asks for RELOAD on MySQL.
 func (r *Run) flush(ctx context.Context, c *Conn) error {
-	if r.server.Flavor == binlog.MySQL {
-		return wrapState("flush", c.Exec(ctx, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS"))
-	}
 	was, err := c.text(ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")
 	if err != nil {
 		return wrapState("flush", err)
 	}
-	statements := []string{fmt.Sprintf("UPDATE %s.run SET flushes = flushes + 1 WHERE id = %d", stateSchema, r.id)}
-	if was != "1" {
-		statements = []string{"SET GLOBAL innodb_flush_log_at_trx_commit=1", statements[0], "SET GLOBAL innodb_flush_log_at_trx_commit=" + was}
+	commit := fmt.Sprintf("UPDATE %s.run SET flushes = flushes + 1 WHERE id = %d", stateSchema, r.id)
+	statements := []string{"SET GLOBAL innodb_flush_log_at_trx_commit=1", commit, "SET GLOBAL innodb_flush_log_at_trx_commit=" + was}
+	if was == "1" {
+		statements = []string{commit}
 	}
 	for _, sql := range statements {
 		if err := c.Exec(ctx, sql); err != nil {
@@ -110,9 +108,15 @@ func (r *Run) flush(ctx context.Context, c *Conn) error {
 	return nil
 }
 
-// fulfil writes down that a barrier has run, in the place of its intent.
-func (r *Run) fulfil(ctx context.Context, e Epoch, gtids *binlog.GTIDSet) error {
-	return r.control(ctx, func(c *Conn) error { return r.fulfilled(ctx, c, e, gtids) })
+// fulfil writes down that a barrier has run, in the place of its intent. Where no GTID tells it, that goes to the disk at
+// once: DDL is there already, and a crash before its mark is would leave a question to a person.
+func (r *Run) fulfil(ctx context.Context, e Epoch, gtid string, gtids *binlog.GTIDSet) error {
+	return r.control(ctx, func(c *Conn) error {
+		if err := r.fulfilled(ctx, c, e, gtids); err != nil || gtid != "" {
+			return err
+		}
+		return r.flush(ctx, c)
+	})
 }
 
 func (r *Run) fulfilled(ctx context.Context, c *Conn, e Epoch, gtids *binlog.GTIDSet) error {

@@ -68,6 +68,9 @@ const patience = 60 * time.Second
 // unfinished. A barrier that was interrupted is decided here: by its GTID where that is sure, else it is an
 // *OpenIntentError, which the Run is returned with, so that ResolveIntent can be called.
 func (s *Server) Open(ctx context.Context, spec RunSpec) (*Run, error) {
+	if len(spec.Fingerprint) == 0 || len(spec.Fingerprint) > 255 {
+		return nil, fmt.Errorf("open run: a fingerprint has 1 to 255 bytes, this one %d", len(spec.Fingerprint))
+	}
 	r := &Run{server: s, Patience: patience}
 	c, err := s.control(ctx)
 	if err != nil {

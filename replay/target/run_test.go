@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 )
@@ -39,7 +40,19 @@ func TestOpen(t *testing.T) {
 			t.Errorf("status %+v", status)
 		}
 		s.ok(r.Close())
+		for range 100 { // a connection ends some time after its socket
+			if status, err = s.server.Status(ctx); err == nil && status[0].Holder == "" {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		s.ok(err)
+		if status[0].Holder != "" {
+			t.Errorf("nobody has the lock, but status says %q", status[0].Holder)
+		}
 
+		_, err = s.server.Open(ctx, RunSpec{Fingerprint: strings.Repeat("x", 256)})
+		s.refused(err, "255 bytes")
 		_, err = s.server.Open(ctx, spec("second"))
 		s.refused(err, "unfinished", `files was "first", now "second"`, "--drop-state")
 		s.refused(s.server.DropState(ctx, false), "unfinished")

@@ -150,7 +150,7 @@ func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 	if err := s.disown(ctx, b); err != nil {
 		return err
 	}
-	if err := s.run.fulfil(ctx, b.epochOf(), gtids); err != nil {
+	if err := s.run.fulfil(ctx, b.epochOf(), s.ownGTID(b), gtids); err != nil {
 		return err
 	}
 	return s.detach(ctx, b)

@@ -273,3 +273,27 @@ func TestBarrierAfterKilledServer(t *testing.T) {
 		s.expect("SELECT * FROM d.t", "10 20 30")
 	})
 }
+
+// Without GTIDs on the target those of the log do not matter, and a barrier that was cut off is for a person to decide.
+func TestBarriersWithoutGTIDs(t *testing.T) {
+	local := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL, Settings: []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}})
+	s := newSite(t, local)
+	ctx := t.Context()
+	s.run("CREATE DATABASE d")
+	r := s.open("run")
+	s.ok(r.Canary(ctx, s.format))
+	b := s.session(r)
+	s.ok(b.Run(ctx, Barrier{Number: 1, GTID: s.next(1), What: "create", Steps: statements("CREATE TABLE d.t (id INT PRIMARY KEY)")}))
+	s.ok(b.Run(ctx, Barrier{Number: 2, What: "insert", Transactional: true, Steps: statements("BEGIN", "INSERT INTO d.t VALUES (1)", "COMMIT")}))
+	_, err := r.BeginEpoch(ctx, Epoch{Number: 3})
+	s.ok(err)
+	s.ok(r.FinishEpoch(ctx, 3, s.set(foreign+":2-3")))
+	s.expect("SELECT * FROM d.t", "1")
+	s.expect("SELECT @@GLOBAL.gtid_executed", "")
+	s.refused(b.Run(ctx, Barrier{Number: 4, What: "drop", Steps: statements(fmt.Sprintf("KILL %d", b.sender.conn.ID), "DROP TABLE d.t")}), "resumes")
+	s.ok(r.Close())
+	r, err = s.server.Open(ctx, spec("run"))
+	s.refused(err, "drop", "--resolve-intent")
+	s.ok(r.ResolveIntent(ctx, false))
+	s.ok(r.Close())
+}

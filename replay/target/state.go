@@ -102,11 +102,13 @@ type record struct {
 	temporary bool   // temporary tables are open in its session
 	started   string // UTC, microseconds
 	done      bool
-	holder    string
+	holder    string // who took the lock last, in words
+	locked    bool   // and has it still
 }
 
 const recordColumns = "id, fingerprint, description, tunable, skip_gtids, gtids, temporary_open, started, finished IS NOT NULL, " +
-	"CONCAT(holder, ', connection ', holder_connection, ', since ', COALESCE(held_since, '?'), ' UTC')"
+	"CONCAT(holder, ', connection ', holder_connection, ', since ', COALESCE(held_since, '?'), ' UTC'), " +
+	"holder_connection = COALESCE(IS_USED_LOCK('" + lockName + "'), 0)"
 
 // records reads the runs that the target knows, oldest first.
 func records(ctx context.Context, c *Conn) ([]record, error) {
@@ -116,7 +118,8 @@ func records(ctx context.Context, c *Conn) ([]record, error) {
 	}
 	var all []record
 	for _, row := range rows {
-		r := record{started: row[7].Text, temporary: row[6].Text != "0", done: row[8].Text != "0", gtids: row[5].Text, holder: row[9].Text}
+		r := record{started: row[7].Text, temporary: row[6].Text != "0", done: row[8].Text != "0", gtids: row[5].Text,
+			holder: row[9].Text, locked: row[10].Text == "1"}
 		if r.id, err = strconv.ParseInt(row[0].Text, 10, 64); err == nil {
 			r.spec = RunSpec{Fingerprint: row[1].Text, Skip: row[4].Text}
 			err = errors.Join(json.Unmarshal([]byte(row[2].Text), &r.spec.Describe), json.Unmarshal([]byte(row[3].Text), &r.spec.Tunable))
@@ -221,7 +224,7 @@ func rollback(ctx context.Context, c *Conn, cause error) error {
 	case err == nil:
 		return cause
 	case lost(err):
-		return fmt.Errorf("%w (after: %v)", err, cause)
+		return fmt.Errorf("%w (after: %s)", err, cause.Error()) // not wrapped: its code would hide the loss
 	default:
 		return errors.Join(cause, fmt.Errorf("roll back: %w", err))
 	}

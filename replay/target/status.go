@@ -13,7 +13,7 @@ type Status struct {
 	Describe     map[string]string
 	Started      time.Time
 	Done         bool
-	Holder       string // who has the lock and since when, where the run is not done
+	Holder       string // who runs it now, and since when; empty: nobody
 	Epoch        Epoch
 	ChunksDone   int
 	Inconsistent bool   // an epoch with a first phase has begun and is unfinished: rows are missing
@@ -59,7 +59,7 @@ func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
 	if st.Started, err = time.Parse("2006-01-02 15:04:05.999999", one.started); err != nil {
 		return st, fmt.Errorf("read run %d: %w", one.id, err)
 	}
-	if !one.done {
+	if one.locked && !one.done {
 		st.Holder = one.holder
 	}
 	last, err := lastEpoch(ctx, c, one.id)
