@@ -20,6 +20,7 @@ type Conn struct {
 	ID uint32 // CONNECTION_ID()
 
 	raw    *client.Conn
+	socket net.Conn // below raw, whose own Close writes fields that a statement in flight reads
 	server *Server
 	broken error // why it cannot be used any more
 }
@@ -46,7 +47,7 @@ func (c *Conn) Close() error {
 	c.server.mu.Lock()
 	delete(c.server.open, c)
 	c.server.mu.Unlock()
-	return c.raw.Close()
+	return c.socket.Close()
 }
 
 // Exec runs one statement, whatever it returns. An error of the server's is a *mysql.MyError. When ctx ends the
@@ -87,7 +88,7 @@ func (c *Conn) run(ctx context.Context, sql []byte, each func([]Value)) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { c.raw.Close() })
+	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
 	err := c.send(sql)
 	if err == nil {
 		err = c.results(each)
@@ -129,7 +130,7 @@ func (c *Conn) send(sql []byte) error {
 		rest = rest[last:]
 	}
 	c.raw.Sequence = sequence + 1 // of the answer
-	if _, err := parts.WriteTo(c.raw.Conn.Conn); err != nil {
+	if _, err := parts.WriteTo(c.socket); err != nil {
 		return fmt.Errorf("send statement: %w", err)
 	}
 	return nil

@@ -79,7 +79,7 @@ func (s *Server) Close() error {
 	s.open = nil
 	s.mu.Unlock()
 	for c := range open {
-		c.raw.Close()
+		c.socket.Close()
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (s *Server) Dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{raw: raw, ID: raw.GetConnectionID(), server: s}
+	c := &Conn{raw: raw, socket: raw.Conn.Conn, ID: raw.GetConnectionID(), server: s}
 	if err := c.keep(); err != nil {
 		raw.Close()
 		return nil, err
