@@ -40,7 +40,6 @@ type State struct {
 // statement is a statement of the log and what holds for it alone.
 type statement struct {
 	sql       string
-	use       string // the database to change to, empty: the statement does not depend on one
 	errorCode uint16
 	at        binlog.Position
 }
@@ -121,7 +120,7 @@ func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
 	}
 	switch {
 	case ev.Flags&flagSuppressUse == 0:
-		s.statement.use, s.text[database] = q.Schema, q.Schema
+		s.text[database] = q.Schema
 	case !transactional(q.Verb):
 		// CREATE and DROP DATABASE: what the session's database is now, the log does not say.
 		s.text[database] = ""

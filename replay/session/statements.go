@@ -28,7 +28,8 @@ func (s *State) Statements(since *State) ([]string, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	use := s.statement.use
+	// A BEGIN before rows may have changed the database, too, which since has not seen.
+	use := s.text[database]
 	if since != nil && since.text[database] == use {
 		use = ""
 	}
