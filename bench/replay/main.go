@@ -70,12 +70,19 @@ type choice struct {
 	dir                             string
 }
 
+// kinds are what -contender takes. scan is the reading of a log without a server.
+var kinds = []string{"pipe", "applier", "load", "interlock", "scan"}
+
+func (c choice) wants(contender string) bool {
+	return len(c.contenders) == 0 || slices.Contains(c.contenders, contender)
+}
+
 func parse(args []string) (*bench, choice, error) {
 	b, c := &bench{}, choice{}
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
 	products := flags.String("product", "mysql,mariadb", "`PRODUCTS` to run on")
-	names := flags.String("workload", "", "measure these `WORKLOADS` alone; scan and size are the last two")
-	contenders := flags.String("contender", "", "measure these `CONTENDERS` alone: pipe, applier, load, interlock")
+	names := flags.String("workload", "", "measure these `WORKLOADS` alone; the last one is length")
+	contenders := flags.String("contender", "", "measure these `CONTENDERS` alone: "+strings.Join(kinds, ", "))
 	flags.Float64Var(&b.scale, "scale", 0, "`FACTOR` of the real sizes; 0: quick ones")
 	flags.IntVar(&b.rounds, "rounds", 3, "`N` rounds of LOAD DATA and interlock")
 	flags.IntVar(&b.slowRounds, "slow-rounds", 1, "`N` rounds of the pipe and the appliers")
@@ -99,7 +106,7 @@ func parse(args []string) (*bench, choice, error) {
 			return nil, c, fmt.Errorf("-product %q: want mysql or mariadb", p)
 		}
 	}
-	known := []string{"scan", "size"}
+	known := []string{lengthName}
 	for _, w := range workloads() {
 		known = append(known, w.name)
 	}
@@ -109,8 +116,8 @@ func parse(args []string) (*bench, choice, error) {
 		}
 	}
 	for _, name := range c.contenders {
-		if !slices.Contains([]string{"pipe", "applier", "load", "interlock"}, name) {
-			return nil, c, fmt.Errorf("-contender %q: want pipe, applier, load or interlock", name)
+		if !slices.Contains(kinds, name) {
+			return nil, c, fmt.Errorf("-contender %q: want one of %s", name, strings.Join(kinds, ", "))
 		}
 	}
 	return b, c, nil
@@ -131,7 +138,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	b.interlock = filepath.Join(b.dir, "interlock")
-	if len(c.contenders) == 0 || slices.Contains(c.contenders, "interlock") {
+	if c.wants("interlock") {
 		if err := build(ctx, "..", b.interlock, "."); err != nil {
 			return err
 		}
@@ -172,6 +179,11 @@ func (b *bench) all(ctx context.Context, c choice) ([]*result, error) {
 			return nil, fmt.Errorf("measure %s on %s: %w", w.name, b.product, err)
 		}
 	}
+	if (len(c.workloads) == 0 || slices.Contains(c.workloads, lengthName)) && c.wants("interlock") {
+		if err := b.length(ctx, t); err != nil {
+			return nil, fmt.Errorf("measure %s on %s: %w", lengthName, b.product, err)
+		}
+	}
 	return t.results(), t.print(os.Stdout)
 }
 
@@ -189,7 +201,7 @@ func (b *bench) one(ctx context.Context, w workload, c choice, t *table) (err er
 	l := line{workload: w, rec: rec}
 	for _, contender := range b.contenders() {
 		kind, _, _ := strings.Cut(contender.name, "-")
-		if len(c.contenders) > 0 && !slices.Contains(c.contenders, kind) {
+		if !c.wants(kind) {
 			continue
 		}
 		r, err := b.measure(ctx, w, rec, contender)
@@ -199,6 +211,9 @@ func (b *bench) one(ctx context.Context, w workload, c choice, t *table) (err er
 		l.results = append(l.results, r)
 	}
 	t.lines = append(t.lines, l)
+	if w.scan && c.wants("scan") {
+		return t.scan(ctx, w, rec)
+	}
 	return nil
 }
 

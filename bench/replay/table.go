@@ -18,7 +18,8 @@ type line struct {
 type table struct {
 	b     *bench
 	lines []line
-	notes []string // below the table
+	more  []*result // that are no line
+	notes []string  // below the table
 }
 
 func (t *table) results() []*result {
@@ -26,10 +27,10 @@ func (t *table) results() []*result {
 	for _, l := range t.lines {
 		all = append(all, l.results...)
 	}
-	return all
+	return append(all, t.more...)
 }
 
-// the n-th of a line's contenders whose name begins so, by speed; nil if there is none that has a time.
+// best is the fastest of the contenders whose names begin so; nil if there is none that has a time.
 func (l line) best(prefix string) *result {
 	var best *result
 	for _, r := range l.results {
@@ -111,13 +112,10 @@ func (t *table) cells(l line) []string {
 }
 
 func seconds(r *result) string {
-	switch {
-	case r.ok():
-		return fmt.Sprintf("%.2f", r.wall())
-	case r != nil:
+	if !r.ok() {
 		return "-"
 	}
-	return "-"
+	return fmt.Sprintf("%.2f", r.wall())
 }
 
 func cpu(r *result) string {

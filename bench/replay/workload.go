@@ -32,6 +32,7 @@ type workload struct {
 	only        testrig.Product
 	noLoad      string // why LOAD DATA cannot leave the same behind; empty: it can
 	noApplier   string // why the server's own applier is left out; empty: it is not
+	scan        bool   // its log is also read without a server: every table is keyed by its first column, an integer
 	bar         bar
 	prepare     func(*source) error // schema and rows before the log begins
 	run         func(*source) error // what the log holds
@@ -55,7 +56,7 @@ const (
 func workloads() []workload {
 	return []workload{
 		{
-			name: "write-special", what: "oltp_write_only, special distribution", bar: barBulk,
+			name: "write-special", what: "oltp_write_only, special distribution", bar: barBulk, scan: true,
 			quick: size{4, 25_000, 60_000}, full: size{4, 50_000, 200_000},
 			prepare: sysbenchPrepare, run: sysbench("oltp_write_only", "--rand-type=special"),
 		}, {
@@ -63,7 +64,7 @@ func workloads() []workload {
 			quick: size{4, 25_000, 60_000}, full: size{4, 50_000, 200_000},
 			prepare: sysbenchPrepare, run: sysbench("oltp_write_only", "--rand-type=uniform"),
 		}, {
-			name: "insert", what: "oltp_insert", bar: barInsert,
+			name: "insert", what: "oltp_insert", bar: barInsert, scan: true,
 			quick: size{4, 1_000, 60_000}, full: size{4, 1_000, 300_000},
 			prepare: sysbenchPrepare, run: sysbench("oltp_insert"),
 		}, {
@@ -71,7 +72,7 @@ func workloads() []workload {
 			quick: size{1, 1_000, 60_000}, full: size{1, 1_000, 300_000},
 			prepare: prepareHot, run: runHot,
 		}, {
-			name: "wide", what: "small updates of rows of 8 KB", bar: barFold,
+			name: "wide", what: "small updates of rows of 8 KB", bar: barFold, scan: true,
 			quick: size{1, 5_000, 8_000}, full: size{1, 20_000, 50_000},
 			prepare: prepareWide, run: runWide,
 		}, {
