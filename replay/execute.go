@@ -280,6 +280,9 @@ func (x *executor) count(u *unit, p *plan) {
 	var net netRows
 	for i := range u.outcomes {
 		o := &u.outcomes[i]
+		if o.Changes == 0 { // its first rows had to keep their order
+			continue
+		}
 		strategy := "fold"
 		if o.Table.Key == nil {
 			strategy = "multiset"

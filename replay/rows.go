@@ -124,6 +124,7 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 		if t.fold.Recomputed {
 			context = e.contextOf(p.state.Computing())
 		}
+		e.byFold[t.fold] = t
 		changes := e.fold.Changes()
 		err = e.fold.Add(t.fold, &rows, context)
 		if need, ok := errors.AsType[*fold.NeedsOrder](err); ok {
@@ -138,7 +139,6 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 		}
 		changes = e.fold.Changes() - changes
 		p.tally.read(counts{Changes: changes})
-		e.byFold[t.fold] = t
 		e.flags[t.fold] |= rows.Flags
 		e.count.Changes += changes
 		return nil

@@ -139,7 +139,7 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 		if r := p.resume; r != nil && !r.finished {
 			p.batch.number = r.number
 		}
-		p.batch.steps = []target.Step{{Statements: append(t.prelude, "BEGIN")}}
+		p.batch.steps = []target.Step{{Statements: append(t.prelude, "START TRANSACTION")}}
 	} else if len(t.prelude) > 0 {
 		p.batch.steps = append(p.batch.steps, target.Step{Statements: t.prelude})
 	}
@@ -190,7 +190,7 @@ func (p *planner) steps(ctx context.Context, txn *binlog.Txn) (t txnSteps, chang
 	begun := txn.Ending == binlog.EndBare
 	if p.flavor == binlog.MariaDB && !begun && (txn.GTID != binlog.GTID{}) { // its GTID event is the BEGIN
 		begun = true
-		t.begin = []string{"BEGIN"}
+		t.begin = []string{"START TRANSACTION"}
 		if txn.Ending == binlog.EndPrepare {
 			t.begin = []string{"XA START " + txn.XID}
 		}

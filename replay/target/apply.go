@@ -80,7 +80,7 @@ func (a *Applier) open(ctx context.Context) error {
 // pseudo_slave_mode is what mysqlbinlog's output begins with. foreign_key_checks and unique_checks of the session
 // do not matter: every rows event carries its own.
 func (s *Server) sessionFor() []string {
-	return append(s.stateSession(), "SET SESSION pseudo_slave_mode=1", "SET SESSION innodb_lock_wait_timeout="+strconv.Itoa(lockWaitTimeout))
+	return append(s.stateSession(), "SET SESSION pseudo_slave_mode=1", "SET SESSION completion_type=0", "SET SESSION innodb_lock_wait_timeout="+strconv.Itoa(lockWaitTimeout))
 }
 
 // Apply applies a chunk: BEGIN, steps, mark, COMMIT. Any error rolls the whole chunk back. A deadlock or lock
@@ -237,7 +237,7 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 	if s.Flavor != binlog.MySQL {
 		return nil
 	}
-	if err := o.conn.Exec(ctx, "SET SESSION gtid_next='AUTOMATIC'"); err != nil {
+	if err := o.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
 		return fmt.Errorf("set gtid_next: %w", err)
 	}
 	return nil
@@ -246,7 +246,7 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 // transaction runs steps and a last statement between BEGIN and COMMIT. On an error everything is rolled back: the
 // server keeps the earlier events of a failed BINLOG in the open transaction.
 func (o *sender) transaction(ctx context.Context, steps []Step, last string) error {
-	err := o.conn.Exec(ctx, "BEGIN")
+	err := o.conn.Exec(ctx, "START TRANSACTION")
 	for i := 0; i < len(steps) && err == nil; i++ {
 		err = o.step(ctx, steps[i])
 	}

@@ -171,7 +171,7 @@ func (s *Session) own(ctx context.Context, b Barrier) error {
 	if there != "0" {
 		return fmt.Errorf("GTID %s is in gtid_executed, but this run has not run it: something else has used it on the target", gtid)
 	}
-	if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next="+quoteHexless(gtid)); err != nil {
+	if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1"+quoteHexless(gtid)); err != nil {
 		return fmt.Errorf("set gtid_next to %s: %w", gtid, err)
 	}
 	return nil
@@ -188,9 +188,9 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 	if err != nil {
 		return fmt.Errorf("look for GTID %s: %w", gtid, err)
 	}
-	statements := []string{"SET SESSION gtid_next='AUTOMATIC'"}
+	statements := []string{"SET SESSION gtid_next=_latin1'AUTOMATIC'"}
 	if there == "0" {
-		statements = []string{"BEGIN", "COMMIT", "SET SESSION gtid_next='AUTOMATIC'"}
+		statements = []string{"START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"}
 	}
 	for _, sql := range statements {
 		if err := s.sender.conn.Exec(ctx, sql); err != nil {
