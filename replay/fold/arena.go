@@ -25,6 +25,7 @@ type arena struct {
 
 	held, garbage int64    // bytes in slabs, and dead ones among them
 	spare         [][]byte // of slabBytes, for later
+	first         []byte   // of firstSlabBytes, for later
 	free          []uint32 // numbers of slabs that were given back
 }
 
@@ -40,8 +41,8 @@ func (a *arena) alloc(n int) ref {
 		}
 		a.closeSlab()
 		size := slabBytes
-		if len(a.slabs) == 0 {
-			size = max(firstSlabBytes, n)
+		if len(a.slabs) == 0 && n <= firstSlabBytes {
+			size = firstSlabBytes
 		}
 		a.open, a.used = a.grow(size), 0
 	}
@@ -64,9 +65,12 @@ func (a *arena) closeSlab() {
 // grow adds a slab and returns its number.
 func (a *arena) grow(size int) int {
 	var slab []byte
-	if n := len(a.spare); size == slabBytes && n > 0 {
+	switch n := len(a.spare); {
+	case size == slabBytes && n > 0:
 		slab, a.spare = a.spare[n-1], a.spare[:n-1]
-	} else {
+	case size == firstSlabBytes && a.first != nil:
+		slab, a.first = a.first, nil
+	default:
 		slab = make([]byte, size)
 	}
 	a.held += int64(size)
@@ -159,9 +163,13 @@ func (a *arena) giveBack(chosen []bool) {
 // reset empties the arena and keeps its slabs for the next epoch.
 func (a *arena) reset() {
 	for _, slab := range a.slabs {
-		if len(slab) == slabBytes {
+		switch len(slab) {
+		case slabBytes:
 			a.spare = append(a.spare, slab)
+		case firstSlabBytes:
+			a.first = slab
 		}
 	}
-	*a = arena{slabs: a.slabs[:0], dead: a.dead[:0], free: a.free[:0], spare: a.spare}
+	clear(a.slabs)
+	*a = arena{slabs: a.slabs[:0], dead: a.dead[:0], free: a.free[:0], spare: a.spare, first: a.first}
 }

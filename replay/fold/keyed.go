@@ -231,6 +231,9 @@ func (s *table) arrive(i uint32, data []byte, cols uint16, ctx Context) {
 	x.context = ctx
 }
 
+// keptBlock is up to how many bytes the block of a row that is gone is kept.
+const keptBlock = 1 << 10
+
 // depart makes a row be gone; before is its image where nothing was known of it.
 func (s *table) depart(i uint32, before *image) {
 	x := s.entries.at(i)
@@ -241,7 +244,9 @@ func (s *table) depart(i uint32, before *image) {
 		return
 	}
 	x.known &^= there | born | computed
-	if x.known&hasBase == 0 { // a row that came and went: its key is not likely to be used again
+	// The block is kept for the next row of that key, unless it is large, or the row came and went in the
+	// epoch, as in a queue, whose keys are not used again.
+	if x.known&hasBase == 0 || x.curCap > keptBlock {
 		s.e.images.drop(x.cur, int(x.curCap))
 		x.cur, x.curLen, x.curCap = 0, 0, 0
 	}
@@ -256,10 +261,10 @@ func (s *table) setBase(x *entry, data []byte, cols uint16) {
 	x.known |= hasBase
 }
 
-// setCur makes data the row's image, in place where it fits.
+// setCur makes data the row's image, in place where it fits and fills at least half of the block.
 func (s *table) setCur(x *entry, data []byte, cols uint16) {
 	a := &s.e.images
-	if x.curCap > 0 && len(data) <= int(x.curCap) {
+	if x.curCap > 0 && len(data) <= int(x.curCap) && 2*room(len(data)) >= int(x.curCap) {
 		to := a.at(x.cur, int(x.curCap))
 		s.e.undo.save(to[:x.curLen])
 		copy(to, data)

@@ -3,7 +3,6 @@ package fold
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"unsafe"
 
 	"interlock/replay/binlog"
@@ -52,6 +51,9 @@ func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Conte
 			s.count(&s.after)
 		}
 		s.changes++
+		if rows.Kind == binlog.UpdateRows {
+			s.bagUpdates++
+		}
 	}
 	s.bagContext = ctx
 	return nil
@@ -131,10 +133,8 @@ func (s *table) bagOutcome() (Outcome, error) {
 			o.Comes = append(o.Comes, Change{Kind: Insert, Context: s.contextOf(s.bagContext), After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
 		}
 	}
-	o.Folded = s.changes - max(gone, came)
-	if o.Folded < 0 {
-		return o, fmt.Errorf("fold %s: more rows go or come than changes were read", s.Name)
-	}
+	// An update stands for one row that goes and one that comes.
+	o.Folded = s.changes - (gone + came - min(gone, came, s.bagUpdates))
 	return o, nil
 }
 

@@ -139,12 +139,13 @@ func appendOrdered(dst, value []byte, o Order, c binlog.Column) []byte {
 // types and metadata", libs/mysql/binlog/event/rows_event.h.
 func lengthBytes(c binlog.Column) int {
 	switch c.Type {
-	case 15, 253, 254, 141: // VARCHAR, VAR_STRING, STRING, MariaDB's compressed VARCHAR
+	case binlog.ColVarchar, binlog.ColVarString, binlog.ColString, binlog.ColVarcharCompressed:
 		if c.Meta > 255 {
 			return 2
 		}
 		return 1
-	case 252, 245, 255, 242, 140: // BLOB, JSON, GEOMETRY, VECTOR, MariaDB's compressed BLOB
+	case binlog.ColBlob, binlog.ColTinyBlob, binlog.ColMediumBlob, binlog.ColLongBlob, binlog.ColJSON,
+		binlog.ColGeometry, binlog.ColVector, binlog.ColBlobCompressed:
 		return int(min(c.Meta, 4))
 	}
 	return 0

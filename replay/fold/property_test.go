@@ -324,6 +324,7 @@ func (h *history) swap(rows []row, ctx Context) {
 type replayer struct {
 	h        *history
 	e        *Epoch
+	again    *Epoch
 	target   *rowsOf
 	added    []event
 	contexts map[string]Context
@@ -417,7 +418,8 @@ func (r *replayer) end(want *rowsOf) error {
 // again gives the same (invariants 7, 9, 11).
 func (r *replayer) check(o *Outcome) error {
 	maxima, contexts := uint64(0), map[string]Context{}
-	again := New()
+	again := r.again
+	defer again.Release()
 	again.WholeImages = r.e.WholeImages
 	for _, ev := range r.added {
 		maxima = max(maxima, ev.maxima)
@@ -469,30 +471,30 @@ func (r *replayer) check(o *Outcome) error {
 	return nil
 }
 
-// histories is how many random histories the property test runs; a fifth of it with -short.
-const histories = 120_000
-
-// TestHistories holds invariants 1 to 11 on random histories.
+// TestHistories holds invariants 1 to 11 on random histories, many (a tenth with -short) for each kind of table.
 func TestHistories(t *testing.T) {
-	all := schemas(t)
-	n := histories
-	if testing.Short() {
-		n /= 5
+	for i, s := range schemas(t) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			n, ordered, e, again := histories, 0, New(), New()
+			if testing.Short() {
+				n /= 10
+			}
+			for k := range uint64(n) {
+				seed := k<<8 | uint64(i)
+				o, err := runHistory(s, e, again, seed)
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				ordered += o
+			}
+			t.Logf("%d events needed order", ordered)
+		})
 	}
-	ordered, e := map[string]int{}, New()
-	for seed := range uint64(n) {
-		s := all[seed%uint64(len(all))]
-		k, err := runHistory(s, e, seed)
-		if err != nil {
-			t.Fatalf("seed %d, %s: %v", seed, s.name, err)
-		}
-		ordered[s.name] += k
-	}
-	t.Logf("events that needed order: %v", ordered)
 }
 
 // runHistory runs the history of a seed.
-func runHistory(s *schema, e *Epoch, seed uint64) (ordered int, err error) {
+func runHistory(s *schema, e, again *Epoch, seed uint64) (ordered int, err error) {
 	h := &history{Rand: rand.New(rand.NewPCG(seed, 1)), s: s, source: s.server()}
 	h.whole = h.IntN(3) == 0
 	for range h.IntN(6) { // rows from before the log
@@ -503,7 +505,7 @@ func runHistory(s *schema, e *Epoch, seed uint64) (ordered int, err error) {
 		h.step()
 	}
 	e.WholeImages = h.IntN(3) == 0
-	r := &replayer{h: h, e: e, target: start}
+	r := &replayer{h: h, e: e, again: again, target: start}
 	if err := r.replay(); err != nil {
 		e.Release()
 		return 0, err

@@ -46,7 +46,9 @@ type table struct {
 	base          mix // the row before the epoch, as far as it is known
 	mergedSpans   []binlog.Span
 
-	bagContext Context // of a multiset's rows, once there is one
+	// Of a multiset.
+	bagContext Context // of its rows, once there is one
+	bagUpdates int64   // updates among its changes
 }
 
 // image is a row image with the bounds of its columns.
