@@ -267,3 +267,22 @@ func TestVerifyRefusesAnotherServer(t *testing.T) {
 		s.refused(err, "without commits of epoch 1", "resumes")
 	})
 }
+
+// A connection that is dead for us but not yet for the server still holds the lock: it is ended, but nobody else's is.
+func TestRelock(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		r := s.open("run")
+		c, err := s.server.control(ctx)
+		s.ok(err)
+		defer c.Close()
+		err = r.relock(ctx, c, r.conn.ID+1)
+		var interrupted *InterruptedError
+		if !errors.As(err, &interrupted) {
+			t.Fatalf("%v is no InterruptedError", err)
+		}
+		s.refused(err, "another replay is running")
+		s.ok(r.relock(ctx, c, r.conn.ID))
+		s.expect("SELECT IS_USED_LOCK('interlock_replay')", fmt.Sprint(c.ID))
+	})
+}
