@@ -33,7 +33,8 @@ const (
 	formatTail        = 1 + checksumLen
 )
 
-// parseFormat reads a whole format description event, its checksum included: it always has one.
+// parseFormat reads a whole format description event, its checksum included: both servers write one also where
+// they write none for other events (binlog_checksum=NONE).
 func parseFormat(raw []byte) (*Format, error) {
 	if len(raw) < formatPostAt+int(TypeFormatDescription)+formatTail {
 		return nil, fmt.Errorf("format description of %d bytes is too short", len(raw))
@@ -63,13 +64,13 @@ func parseFormat(raw []byte) (*Format, error) {
 		created = f.header.Timestamp
 	}
 	f.Created = time.Unix(int64(created), 0).UTC()
+	if !checksumFits(raw) {
+		return nil, fmt.Errorf("checksum of the format description is wrong: the file is damaged; take another copy of it")
+	}
 	switch alg := f.Raw[len(f.Raw)-1]; alg {
 	case 0:
 	case 1:
 		f.Checksum = true
-		if !checksumFits(raw) {
-			return nil, fmt.Errorf("checksum of the format description is wrong: the file is damaged; take another copy of it")
-		}
 	default:
 		return nil, fmt.Errorf("checksum algorithm %d is neither none (0) nor CRC32 (1)", alg)
 	}

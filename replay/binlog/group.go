@@ -321,7 +321,7 @@ func (g *grouper) addPayload(body []byte, at, end int64) error {
 		}
 		var body []byte
 		if !h.Type.IsRows() && h.Type != TypeTableMap {
-			raw, err := p.raw()
+			raw, err := p.peek()
 			if err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 )
 
 // inflater undoes the compression of events. Its results are valid as long as the caller keeps them: it never
-// writes over what it has handed out, but for the statement of query. It belongs to one goroutine.
+// writes over what it has handed out, but for what says so. It belongs to one goroutine.
 type inflater struct {
 	arena   []byte // what is left of the current block
 	zlib    io.ReadCloser
@@ -19,8 +19,8 @@ type inflater struct {
 	scratch []byte
 }
 
-// arenaBlock is the size of the blocks that inflated events are cut from.
-const arenaBlock = 1 << 20
+// arenaBlock is the size of the blocks that inflated events are cut from: one allocation for many small ones.
+const arenaBlock = 64 << 10
 
 // alloc returns n bytes that nobody else has.
 func (in *inflater) alloc(n int) []byte {

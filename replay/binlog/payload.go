@@ -119,21 +119,39 @@ func (p *payload) next() (Header, error) {
 	return h, nil
 }
 
-// raw returns the whole event whose header next returned.
+// believed is how much memory is taken on the word of a header; what is longer grows as its bytes come.
+const believed = 1 << 20
+
+// raw returns the whole event whose header next returned, in memory of its own.
 func (p *payload) raw() ([]byte, error) {
-	// What the header says is not believed further than bytes come.
-	const step = 1 << 20
-	var raw []byte
-	if p.skip <= step {
-		raw = p.in.alloc(p.skip)
-		if _, err := io.ReadFull(p.r, raw); err != nil {
-			return nil, p.cut(err)
-		}
-		p.skip = 0
-		return raw, nil
+	if p.skip <= believed {
+		return p.fill(p.in.alloc(p.skip))
 	}
+	return p.grow(nil)
+}
+
+// peek is raw in memory that the next call writes over.
+func (p *payload) peek() ([]byte, error) {
+	if p.skip > cap(p.in.scratch) && p.skip <= believed {
+		p.in.scratch = make([]byte, p.skip)
+	}
+	if p.skip <= cap(p.in.scratch) {
+		return p.fill(p.in.scratch[:p.skip])
+	}
+	return p.grow(nil)
+}
+
+func (p *payload) fill(raw []byte) ([]byte, error) {
+	if _, err := io.ReadFull(p.r, raw); err != nil {
+		return nil, p.cut(err)
+	}
+	p.skip = 0
+	return raw, nil
+}
+
+func (p *payload) grow(raw []byte) ([]byte, error) {
 	for p.skip > 0 {
-		n := min(p.skip, max(step, len(raw)))
+		n := min(p.skip, max(believed, len(raw)))
 		raw = append(raw, make([]byte, n)...)
 		if _, err := io.ReadFull(p.r, raw[len(raw)-n:]); err != nil {
 			return nil, p.cut(err)

@@ -39,6 +39,7 @@ func TestRealServers(t *testing.T) {
 			log := open(t, files...)
 			checkLog(t, log)
 			checkGTIDs(t, server, log)
+			small(t, server, name)
 			types := t.TempDir()
 			run(t, server, "flush binary logs;\n"+columnsSQL(product))
 			more, err := server.BinlogFiles()
@@ -54,6 +55,27 @@ func TestRealServers(t *testing.T) {
 	}
 }
 
+// small writes a short log: what TestDamage changes byte by byte, and fuzzing begins with.
+func small(t *testing.T, server *testrig.Local, name string) {
+	t.Helper()
+	compress := map[string]string{
+		"mysql":   "set binlog_transaction_compression=on;",
+		"mariadb": "set global log_bin_compress=on; set global log_bin_compress_min_len=10;",
+	}
+	run(t, server, `flush binary logs;
+create table t.s (id int primary key, v varchar(300), b blob, e enum('a','b'), f bit(9), d decimal(9,3), u json);
+insert into t.s values (1,'a',null,'b',3,-1.5,'{}'),(2,null,'x',null,null,2,null);
+xa start 'x'; update t.s set v='c' where id=2; xa end 'x'; xa prepare 'x'; xa commit 'x';
+`+compress[name]+"insert into t.s(id,v) select id+10,repeat(v,100) from t.s; flush binary logs; "+strings.ReplaceAll(compress[name], "=on", "=off"))
+	files, err := server.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		save(t, files[len(files)-2:len(files)-1], filepath.Join("testdata", name+"-small"))
+	}
+}
+
 func run(t *testing.T, server *testrig.Local, script string) {
 	t.Helper()
 	if out, err := server.Exec(t.Context(), script); err != nil {
@@ -63,6 +85,9 @@ func run(t *testing.T, server *testrig.Local, script string) {
 
 func save(t *testing.T, files []string, dir string) {
 	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (s *scanner) event(offset int64, verify bool) (Header, []byte, error) {
 	if !s.file.Format.Checksum && h.Type != TypeFormatDescription {
 		return h, raw, nil
 	}
-	if verify && !checksumFits(raw) && (s.file.Format.Checksum || h.Type != TypeFormatDescription) {
+	if verify && !checksumFits(raw) {
 		return h, nil, fmt.Errorf("%s event at %s: its checksum is wrong: the file is damaged; take another copy of it, or %s",
 			h.Type, s.file.at(offset), stopBefore(s.file.at(offset)))
 	}

@@ -155,13 +155,10 @@ func (p *surveyor) fileEnds(number int, why string) error {
 	}
 	next := p.log.Files[number+1]
 	proved, err := p.checkChain(f, next)
-	if err != nil {
+	if why == "" {
 		return err
 	}
-	if why == "" {
-		return nil
-	}
-	if !proved {
+	if err != nil || !proved {
 		return fmt.Errorf("%s, and %s follows: take another copy of the first", why, next.Path)
 	}
 	f.end = p.end

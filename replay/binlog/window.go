@@ -25,7 +25,7 @@ type window struct {
 }
 
 func newWindow(file *os.File, size int64) *window {
-	return &window{file: file, size: size, buf: make([]byte, 0, 2*readAhead)}
+	return &window{file: file, size: size, buf: make([]byte, 0, min(2*readAhead, size))}
 }
 
 // view returns n bytes from offset on. They are valid until the next view, and longer when mark keeps them.
@@ -82,7 +82,7 @@ func (w *window) keep(from int64) int {
 	w.at = from
 	// A buffer that one huge event has grown is not kept for small ones.
 	if cap(w.buf) > 2*KeepBytes && kept == 0 {
-		w.buf = make([]byte, 0, 2*readAhead)
+		w.buf = make([]byte, 0, min(2*readAhead, w.size))
 	}
 	return kept
 }

@@ -1,0 +1,345 @@
+package binlog_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"interlock/replay/binlog"
+)
+
+// read is a file of testdata.
+func read(tb testing.TB, path string) []byte {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", path))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// folder is a folder with files.
+func folder(tb testing.TB, files map[string][]byte) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func names(log *binlog.Log) []string {
+	var out []string
+	for _, f := range log.Files {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
+// TestOrder opens logs whose files come in any order, compressed, renamed, and among other files.
+func TestOrder(t *testing.T) {
+	var gz, zst bytes.Buffer
+	z := gzip.NewWriter(&gz)
+	z.Write(read(t, "mysql/binlog.000002"))
+	z.Close()
+	s, err := zstd.NewWriter(&zst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(read(t, "mysql/binlog.000003"))
+	s.Close()
+	for _, flavor := range []string{"mysql", "mariadb"} {
+		t.Run(flavor+" in any order", func(t *testing.T) {
+			var paths []string
+			for _, n := range []string{"3", "1", "4", "2"} {
+				paths = append(paths, "testdata/"+flavor+"/binlog.00000"+n)
+			}
+			want := []string{"binlog.000001", "binlog.000002", "binlog.000003", "binlog.000004"}
+			if diff := cmp.Diff(want, names(open(t, paths...))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("compressed, renamed, among others", func(t *testing.T) {
+		log := open(t, folder(t, map[string][]byte{
+			"z-binlog.000001":   read(t, "mysql/binlog.000001"),
+			"y-binlog.000002.x": gz.Bytes(),
+			"binlog.000003.zst": zst.Bytes(),
+			"a-binlog.000004":   read(t, "mysql/binlog.000004"),
+			"binlog.index":      []byte("./binlog.000001\n"),
+			"empty":             nil,
+		}))
+		if diff := cmp.Diff([]string{"z-binlog.000001", "y-binlog.000002.x", "binlog.000003", "a-binlog.000004"}, names(log)); diff != "" {
+			t.Error(diff)
+		}
+		if len(log.Ignored) != 2 {
+			t.Errorf("ignored %q", log.Ignored)
+		}
+		compressed, err := log.Survey(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := open(t, "testdata/mysql").Survey(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if compressed.Transactions != plain.Transactions || !compressed.GTIDs.Equal(plain.GTIDs) {
+			t.Errorf("%+v is not %+v", compressed, plain)
+		}
+	})
+	t.Run("standard input", func(t *testing.T) {
+		log, err := binlog.Open(t.Context(), []string{"-"}, binlog.OpenOptions{TempDir: t.TempDir(), Stdin: bytes.NewReader(gz.Bytes())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		if survey, err := log.Survey(t.Context(), nil); err != nil || survey.Transactions != 1 {
+			t.Errorf("%+v, %v", survey, err)
+		}
+	})
+}
+
+// TestRefused opens and surveys what is no chain of whole logs, and looks for the words that say so.
+func TestRefused(t *testing.T) {
+	my := func(n string) []byte { return read(t, "mysql/binlog.00000"+n) }
+	ma := func(n string) []byte { return read(t, "mariadb/binlog.00000"+n) }
+	first := my("1")
+	tests := []struct {
+		name  string
+		files map[string][]byte
+		want  string
+	}{
+		{"nothing", map[string][]byte{"binlog.index": []byte("x")}, "there is none"},
+		{"twice", map[string][]byte{"a": first, "b": first}, "are the same file"},
+		{"an earlier copy", map[string][]byte{"a": first, "b": first[:len(first)-100]}, "is an earlier copy of"},
+		{"both flavors", map[string][]byte{"a": first, "b": ma("1")}, "not of one chain"},
+		{"a gap in GTIDs", map[string][]byte{"binlog.000001": first, "binlog.000003": my("3")}, "are missing"},
+		{"a gap without GTIDs", map[string][]byte{"binlog.000001": anonymous(t, first), "binlog.000003": anonymous(t, my("3"))}, "comes binlog.000002, which is not there"},
+		{"a gap without GTIDs behind a crash", map[string][]byte{"binlog.000002": anonymous(t, my("2")[:len(my("2"))-rotateLen]), "binlog.000004": anonymous(t, my("4"))}, "nothing proves"},
+		{"anonymous and a gap that GTIDs cannot show", map[string][]byte{"binlog.000001": first, "binlog.000002": rewrite(my("2"), true, hideGTID), "binlog.000004": my("4")}, "missing"},
+		{"a gap of MariaDB", map[string][]byte{"binlog.000001": ma("1"), "binlog.000003": ma("3")}, "missing"},
+		{"two servers", map[string][]byte{"binlog.000001": first, "binlog.000005": read(t, "mysql-small/binlog.000005")}, "missing"},
+		{"encrypted", map[string][]byte{"binlog.000001": append([]byte("\xfdbin"), first[4:]...)}, "read-from-remote-server"},
+		{"magic alone", map[string][]byte{"binlog.000001": first[:4]}, "before its first event"},
+		{"cut in the middle of a chain", map[string][]byte{"binlog.000001": first[:len(first)-100], "binlog.000002": my("2")}, "take another copy"},
+		{"damaged", map[string][]byte{"binlog.000001": slices.Concat(first[:5000], []byte{first[5000] ^ 1}, first[5001:])}, "damaged"},
+		{"a relay log", map[string][]byte{"relay.000001": edit(t, first, 0, func(ev []byte) { ev[17] |= 0x40 })}, "relay log"},
+		{"too old", map[string][]byte{"binlog.000001": edit(t, first, 0, func(ev []byte) { copy(ev[21:], "5.6.51") })}, "5.7 is the oldest"},
+		{"an incident", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 26 })}, "lost changes"},
+		{"LOAD DATA", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 17 })}, "LOAD DATA"},
+		{"unknown", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 99 })}, "not known"},
+		{"old rows", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 20 })}, "older than MySQL 5.1"},
+		{"encrypted MariaDB", map[string][]byte{"binlog.000001": edit(t, ma("1"), 1, func(ev []byte) { ev[4] = 164 })}, "mariadb-binlog --read-from-remote-server"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			log, err := binlog.Open(t.Context(), []string{folder(t, test.files)}, binlog.OpenOptions{TempDir: t.TempDir()})
+			if err == nil {
+				defer log.Close()
+				_, err = log.Survey(t.Context(), nil)
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// edit changes the n-th event of a file and mends its checksum.
+func edit(tb testing.TB, data []byte, n int, change func(ev []byte)) []byte {
+	tb.Helper()
+	data = bytes.Clone(data)
+	at := 4
+	for range n {
+		at += int(binary.LittleEndian.Uint32(data[at+9:]))
+	}
+	ev := data[at : at+int(binary.LittleEndian.Uint32(data[at+9:]))]
+	change(ev)
+	sum(ev)
+	return data
+}
+
+// rotateLen is the length of the rotate event of these logs.
+const rotateLen = 19 + 8 + len("binlog.000002") + 4
+
+// rewrite makes a file anew from what change makes of its events, which have no checksums then; nil leaves one
+// out. Lengths, positions and checksums are mended, or no checksums written.
+func rewrite(data []byte, checksum bool, change func(ev []byte) []byte) []byte {
+	out := bytes.Clone(data[:4])
+	for at := 4; at < len(data); {
+		size := int(binary.LittleEndian.Uint32(data[at+9:]))
+		ev := change(bytes.Clone(data[at : at+size-4]))
+		at += size
+		if ev == nil {
+			continue
+		}
+		format := ev[4] == byte(binlog.TypeFormatDescription)
+		if format {
+			ev[17] &^= 1 // in use
+		}
+		if format && !checksum {
+			ev[len(ev)-1] = 0
+		}
+		if checksum || format {
+			ev = append(ev, 0, 0, 0, 0)
+		}
+		binary.LittleEndian.PutUint32(ev[9:], uint32(len(ev)))
+		binary.LittleEndian.PutUint32(ev[13:], uint32(len(out)+len(ev)))
+		if checksum || format {
+			sum(ev)
+		}
+		out = append(out, ev...)
+	}
+	return out
+}
+
+// hideGTID makes MySQL's GTID events anonymous.
+func hideGTID(ev []byte) []byte {
+	if ev[4] == byte(binlog.TypeGTID) {
+		ev[4] = byte(binlog.TypeAnonymousGTID)
+	}
+	return ev
+}
+
+// anonymous is a log as a server with gtid_mode=OFF writes it. Tagged transactions are left out.
+func anonymous(tb testing.TB, data []byte) []byte {
+	tb.Helper()
+	tagged := false
+	return rewrite(data, true, func(ev []byte) []byte {
+		switch binlog.Type(ev[4]) {
+		case binlog.TypePreviousGTIDs:
+			return append(ev[:19], make([]byte, 8)...)
+		case binlog.TypeGTID, binlog.TypeGTIDTagged, binlog.TypeRotate:
+			tagged = binlog.Type(ev[4]) == binlog.TypeGTIDTagged
+		}
+		if tagged {
+			return nil
+		}
+		return hideGTID(ev)
+	})
+}
+
+// TestWithoutChecksums reads a log as binlog_checksum=NONE leaves it, and one without GTIDs.
+func TestWithoutChecksums(t *testing.T) {
+	for _, name := range []string{"mysql", "mariadb"} {
+		data := read(t, name+"/binlog.000001")
+		want, err := open(t, "testdata/"+name+"/binlog.000001").Survey(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := open(t, folder(t, map[string][]byte{"binlog.000001": rewrite(data, false, func(ev []byte) []byte { return ev })}))
+		got, err := log.Survey(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Transactions != want.Transactions || got.Events != want.Events || !got.GTIDs.Equal(want.GTIDs) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		checkLog(t, log)
+	}
+	log := open(t, folder(t, map[string][]byte{"binlog.000001": anonymous(t, read(t, "mysql/binlog.000001")), "binlog.000002": anonymous(t, read(t, "mysql/binlog.000002"))}))
+	survey, err := log.Survey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !survey.GTIDs.Empty() || survey.Transactions < 40 {
+		t.Errorf("%+v", survey)
+	}
+	checkLog(t, log)
+}
+
+// sum writes an event's checksum.
+func sum(ev []byte) {
+	binary.LittleEndian.PutUint32(ev[len(ev)-4:], crc32.ChecksumIEEE(ev[:len(ev)-4]))
+}
+
+// TestTornTail reads logs whose last file does not end well: everything whole before it is there, and what is
+// lost is said.
+func TestTornTail(t *testing.T) {
+	data := read(t, "mysql/binlog.000001")
+	whole, err := transactions(t.Context(), t.TempDir(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"in an event", data[:len(data)-rotateLen-60], "bytes of a QUERY event, and the transaction"},
+		{"in a header", data[:len(data)-rotateLen-121+10], "bytes of an event's header"},
+		{"NUL", append(bytes.Clone(data[:len(data)-rotateLen]), make([]byte, 5000)...), "space that was never written"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			log := open(t, folder(t, map[string][]byte{"binlog.000001": test.data}))
+			survey, err := log.Survey(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(survey.Torn, test.want) {
+				t.Errorf("torn: %q, want %q", survey.Torn, test.want)
+			}
+			got, err := transactions(t.Context(), t.TempDir(), test.data)
+			if err != nil || len(got) < len(whole)-1 || !slices.Equal(got, whole[:len(got)]) {
+				t.Errorf("%d of %d transactions, %v", len(got), len(whole), err)
+			}
+		})
+	}
+}
+
+// TestCrashedInside: a file whose server crashed in the middle of a transaction may stand in a chain if the
+// next file's GTIDs prove that the transaction was not committed, and readers leave it out.
+func TestCrashedInside(t *testing.T) {
+	data, next := read(t, "mysql/binlog.000001"), read(t, "mysql/binlog.000002")
+	// The start of the next file's transaction: its GTID has not been in the first file's end.
+	begin := next[eventAt(next, 2):eventAt(next, 4)]
+	crashed := slices.Concat(data[:len(data)-rotateLen], begin)
+	for at, end := len(data)-rotateLen, len(crashed); at < end; {
+		ev := crashed[at : at+int(binary.LittleEndian.Uint32(crashed[at+9:]))]
+		at += len(ev)
+		binary.LittleEndian.PutUint32(ev[13:], uint32(at))
+		sum(ev)
+	}
+	log := open(t, folder(t, map[string][]byte{"binlog.000001": crashed, "binlog.000002": next}))
+	survey, err := log.Survey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := open(t, "testdata/mysql/binlog.000001", "testdata/mysql/binlog.000002").Survey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if survey.Transactions != want.Transactions || !survey.GTIDs.Equal(want.GTIDs) || survey.Torn != "" {
+		t.Errorf("%+v, want %+v", survey, want)
+	}
+	r, err := log.Read(binlog.Position{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range survey.Transactions {
+		if _, err := r.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func eventAt(data []byte, n int) int {
+	at := 4
+	for range n {
+		at += int(binary.LittleEndian.Uint32(data[at+9:]))
+	}
+	return at
+}
