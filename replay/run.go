@@ -111,6 +111,11 @@ func (r *runner) open(ctx context.Context) error {
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
 func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
 	flavor := r.log.Files[0].Format.Flavor
+	for _, f := range r.log.Files {
+		if err := r.server.TakesLog(f.Format); err != nil {
+			return nil, false, as(ErrRefused, fmt.Errorf("%s: %w", f.Name, err))
+		}
+	}
 	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
 		return nil, false, as(ErrRefused, err)
 	}

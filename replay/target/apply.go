@@ -204,6 +204,10 @@ type sender struct {
 	conn  *Conn
 	limit int    // max_allowed_packet: the length of a statement
 	buf   []byte // of the last BINLOG statement
+	// versions is the SET that says which server's rows these are; empty where the target does not ask. It is
+	// forgotten at each commit. Without it MySQL 9.7 takes a table with a generated invisible primary key and a
+	// functional index for one whose log lacks the key, and refuses the rows (1105).
+	versions string
 }
 
 // sender opens a connection for events and gives it the log's format description.
@@ -237,16 +241,35 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 	if s.Flavor != binlog.MySQL {
 		return nil
 	}
+	o.versions = s.versionsOf(format)
 	if err := o.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
 		return fmt.Errorf("set gtid_next: %w", err)
 	}
 	return nil
 }
 
+// versionsOf is the SET of the server versions for rows of a log of that format: as mysqlbinlog prints it, MySQL
+// 8.0.14 and later know it. The version stands behind the event's header and the log's version, 50 bytes padded.
+func (s *Server) versionsOf(format []byte) string {
+	const start, length = binlog.HeaderLen + 2, 50
+	log, err := parseVersion(string(format[start : start+length]))
+	if err != nil {
+		return ""
+	}
+	if target, err := parseVersion(s.Version); err != nil || target.before(version{8, 0, 0}) || target.major == 8 && target.minor == 0 && target.patch < 14 {
+		return ""
+	}
+	number := log.major*10000 + log.minor*100 + log.patch
+	return fmt.Sprintf("SET @@session.original_server_version=%d, @@session.immediate_server_version=%d", number, number)
+}
+
 // transaction runs steps and a last statement between BEGIN and COMMIT. On an error everything is rolled back: the
 // server keeps the earlier events of a failed BINLOG in the open transaction.
 func (o *sender) transaction(ctx context.Context, steps []Step, last string) error {
 	err := o.conn.Exec(ctx, "START TRANSACTION")
+	if err == nil && o.versions != "" {
+		err = o.conn.Exec(ctx, o.versions)
+	}
 	for i := 0; i < len(steps) && err == nil; i++ {
 		err = o.step(ctx, steps[i])
 	}
