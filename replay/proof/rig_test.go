@@ -102,9 +102,9 @@ func gtidMode(q querier, on bool) []string {
 		return nil // an error comes up again with the next statement
 	}
 	if on {
-		return []string{"SET GLOBAL enforce_gtid_consistency=ON", "SET GLOBAL gtid_mode=OFF_PERMISSIVE", "SET GLOBAL gtid_mode=ON_PERMISSIVE", "SET GLOBAL gtid_mode=ON"}
+		return []string{"SET PERSIST enforce_gtid_consistency=ON", "SET PERSIST gtid_mode=OFF_PERMISSIVE", "SET PERSIST gtid_mode=ON_PERMISSIVE", "SET PERSIST gtid_mode=ON"}
 	}
-	return []string{"SET GLOBAL gtid_mode=ON_PERMISSIVE", "SET GLOBAL gtid_mode=OFF_PERMISSIVE", "SET GLOBAL gtid_mode=OFF", "SET GLOBAL enforce_gtid_consistency=OFF"}
+	return []string{"SET PERSIST gtid_mode=ON_PERMISSIVE", "SET PERSIST gtid_mode=OFF_PERMISSIVE", "SET PERSIST gtid_mode=OFF", "SET PERSIST enforce_gtid_consistency=OFF"}
 }
 
 // load makes on a target the state that the source had before its log.
