@@ -1,0 +1,92 @@
+package binlog
+
+import "testing"
+
+func TestVerbOf(t *testing.T) {
+	tests := []struct {
+		sql  string
+		want Verb
+	}{
+		{"BEGIN", VerbBegin},
+		{"begin work", VerbBegin},
+		{"BEGIN NOT ATOMIC SELECT 1; END", VerbOther},
+		{"START TRANSACTION READ ONLY", VerbBegin},
+		{"START REPLICA", VerbOther},
+		{"COMMIT", VerbCommit},
+		{"COMMIT /* implicit, from Xid_log_event */", VerbCommit},
+		{"COMMIT AND CHAIN", VerbOther},
+		{" \n\tROLLBACK;", VerbRollback},
+		{"ROLLBACK WORK", VerbRollback},
+		{"ROLLBACK TO `s`", VerbRollbackTo},
+		{"ROLLBACK WORK TO SAVEPOINT s", VerbRollbackTo},
+		{"SAVEPOINT `s`", VerbSavepoint},
+		{"RELEASE SAVEPOINT s", VerbSavepoint},
+		{"XA START X'67',X'',1", VerbXAStart},
+		{"xa begin 'a'", VerbXAStart},
+		{"XA END X'67'", VerbXAEnd},
+		{"XA PREPARE 'x'", VerbXAPrepare},
+		{"XA COMMIT X'67',X'',1 ONE PHASE", VerbXACommit},
+		{"XA ROLLBACK X'67',X'',1", VerbXARollback},
+		{"insert into t values (1)", VerbDML},
+		{"/* ApplicationName=x */ UPDATE t SET a=1", VerbDML},
+		{"-- hello\n# there\nDELETE FROM t", VerbDML},
+		{"--1", VerbOther},
+		{"REPLACE t VALUES (1)", VerbDML},
+		{"(SELECT 1)", VerbDML},
+		{"WITH x AS (SELECT 1) DELETE FROM t", VerbDML},
+		{"LOAD DATA INFILE 'x' INTO TABLE t", VerbDML},
+		{"LOAD INDEX INTO CACHE t", VerbOther},
+		{"DO f()", VerbDML},
+		{"CALL p()", VerbDML},
+		{"CREATE TEMPORARY TABLE t (i int)", VerbCreateTemporary},
+		{"CREATE OR REPLACE TEMPORARY TABLE t (i int)", VerbCreateTemporary},
+		{"CREATE TABLE temporary (i int)", VerbOther},
+		{"CREATE /*!50000 TEMPORARY */ TABLE t (i int)", VerbCreateTemporary},
+		{"/*M!100100 CREATE TEMPORARY TABLE t (i int) */", VerbCreateTemporary},
+		{"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `tt`", VerbDropTemporary},
+		{"DROP TEMPORARY TABLE t", VerbDropTemporary},
+		{"DROP TABLE t", VerbOther},
+		{"TRUNCATE t", VerbOther},
+		{"inſert into t values (1)", VerbOther}, // ſ is s to those who fold Unicode
+		{"INSERTED", VerbOther},
+		{"/* open", VerbOther},
+		{"/*!", VerbOther},
+		{"", VerbOther},
+	}
+	for _, test := range tests {
+		if got := verbOf([]byte(test.sql)); got != test.want {
+			t.Errorf("%q is %d, want %d", test.sql, got, test.want)
+		}
+	}
+}
+
+func TestCreatesWithRows(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"CREATE TABLE `cs` (\n  `id` int\n) START TRANSACTION":     true,
+		"create table x (i int) start transaction;":                true,
+		"CREATE TABLE x (c int COMMENT 'START TRANSACTION')":       false,
+		"CREATE TABLE x (c int)":                                   false,
+		"ALTER TABLE x COMMENT 'a', ALGORITHM = START TRANSACTION": false,
+	} {
+		if got := createsWithRows([]byte(sql)); got != want {
+			t.Errorf("%q: %v", sql, got)
+		}
+	}
+}
+
+func TestXIDOf(t *testing.T) {
+	for sql, want := range map[string]string{
+		"XA COMMIT X'67',X'',1":             "X'67',X'',1",
+		"xa rollback x'6A6B',x'FF',-1":      "X'6a6b',X'ff',-1",
+		"XA COMMIT X'67',X'62',7 ONE PHASE": "X'67',X'62',7",
+	} {
+		if got, err := xidOf([]byte(sql)); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", sql, got, err, want)
+		}
+	}
+	for _, sql := range []string{"XA COMMIT 'g'", "XA COMMIT X'67", "XA COMMIT X'6',X'',1", "XA COMMIT X'67',X'',", "XA COMMIT"} {
+		if got, err := xidOf([]byte(sql)); err == nil {
+			t.Errorf("%q: %q, want an error", sql, got)
+		}
+	}
+}
