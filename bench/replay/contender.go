@@ -17,12 +17,12 @@ import (
 
 // contender is one way to bring the cold copy to the end of the log.
 type contender struct {
-	name     string   // what -contender takes, with what is after the first dash left out
-	settings []string // of its server, beyond what all have
-	slow     bool     // measured once
-	skip     func(w workload) string
-	before   func(*target) error // not timed: what must be in place
-	run      func(*target) error // timed
+	name     string                  // its kind, which -contender takes; a dash; which of its kind
+	settings []string                // of its server, beyond what all have
+	slow     bool                    // measured once
+	skip     func(w workload) string // why it cannot do a workload; empty: it can
+	before   func(*target) error     // not timed: what must be in place
+	run      func(*target) error     // timed
 }
 
 // target is the server that a contender writes to, restored from the cold copy.
@@ -45,12 +45,13 @@ type measure struct {
 
 // result is what all rounds of one contender gave.
 type result struct {
-	Product   testrig.Product
-	Workload  string
-	Contender string
-	Rounds    []measure
-	Note      string   // why there is nothing, or not all
-	Summary   *summary // interlock's, of its last round
+	Product                         testrig.Product
+	Workload                        string
+	LogBytes, Transactions, Changes int64
+	Contender                       string
+	Rounds                          []measure
+	Note                            string   // why there is nothing, or not all
+	Summary                         *summary // interlock's, of its last round
 }
 
 // ok tells whether there is a time to compare.
@@ -59,7 +60,7 @@ func (r *result) ok() bool { return r != nil && len(r.Rounds) > 0 && r.Note == "
 // measure runs a contender for its rounds. An error of the contender itself is a note in its result: the others
 // are measured all the same.
 func (b *bench) measure(ctx context.Context, w workload, rec *recording, c contender) (*result, error) {
-	r := &result{Product: b.product, Workload: w.name, Contender: c.name}
+	r := &result{Product: b.product, Workload: w.name, LogBytes: rec.LogBytes, Transactions: rec.Transactions, Changes: rec.Changes, Contender: c.name}
 	if c.skip != nil {
 		if r.Note = c.skip(w); r.Note != "" {
 			return r, nil
@@ -207,12 +208,15 @@ func processCPU(pid int) (float64, error) {
 	return float64(ticks) / 100, nil
 }
 
-// childrenCPU is the user and system time of all programs that this one has started and that have ended, in
-// seconds. The servers are among them, but none ends while a contender runs.
-func childrenCPU() (float64, error) {
+// childrenCPU is the CPU of all programs that this one has started and that have ended. The servers are among
+// them, but none ends while a contender runs.
+func childrenCPU() (float64, error) { return usedCPU(unix.RUSAGE_CHILDREN) }
+
+// usedCPU is user and system time in seconds, of whom getrusage(2) takes.
+func usedCPU(who int) (float64, error) {
 	var used unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &used); err != nil {
-		return 0, fmt.Errorf("read CPU of programs: %w", err)
+	if err := unix.Getrusage(who, &used); err != nil {
+		return 0, fmt.Errorf("read used CPU: %w", err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds(), nil
 }

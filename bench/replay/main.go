@@ -5,8 +5,8 @@
 //	make bench-replay
 //	cd bench && go run ./replay [-product mysql|mariadb] [-workload W,…] [-contender C,…] [-scale F] [-rounds N] [-keep] [-json FILE]
 //
-// Without -scale the workloads have sizes that two cores get through in less than half an hour a product; -scale 1 is
-// the real size, and takes hours. A bar that is missed is printed as missed; the exit status says only whether everything
+// Without -scale the workloads have sizes that two cores get through in about twenty minutes a product; -scale 1 is
+// the real size, and takes hours. -keep keeps the recordings, so that the next run with -keep starts with measuring. A bar that is missed is printed as missed; the exit status says only whether everything
 // could be measured and came out equal. docs/performance.md says what the numbers mean.
 package main
 
@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"interlock/internal/testrig"
+	"interlock/replay"
 )
 
 func main() {
@@ -55,14 +56,6 @@ type bench struct {
 	failed      bool // something could not be measured or came out different
 }
 
-// sized is the workload's size in this run.
-func (w workload) sized(b *bench) size {
-	if b.scale == 0 {
-		return w.quick
-	}
-	return w.full.times(b.scale)
-}
-
 // choice is what the command line asks for.
 type choice struct {
 	products, workloads, contenders []string
@@ -86,7 +79,7 @@ func parse(args []string) (*bench, choice, error) {
 	flags.Float64Var(&b.scale, "scale", 0, "`FACTOR` of the real sizes; 0: quick ones")
 	flags.IntVar(&b.rounds, "rounds", 3, "`N` rounds of LOAD DATA and interlock")
 	flags.IntVar(&b.slowRounds, "slow-rounds", 1, "`N` rounds of the pipe and the appliers")
-	flags.IntVar(&b.connections, "connections", 4, "`N` connections of LOAD DATA and of interlock's second line")
+	flags.IntVar(&b.connections, "connections", replay.DefaultConnections(), "`N` connections of LOAD DATA and of interlock's second line")
 	flags.StringVar(&b.memory, "memory", "512M", "interlock's --memory `SIZE`")
 	flags.DurationVar(&b.patience, "patience", time.Hour, "`TIME` after which a round is given up")
 	flags.BoolVar(&b.gtid, "gtid", false, "GTIDs on MySQL: the pipe and the applier are slower with them")
@@ -172,7 +165,7 @@ func run(ctx context.Context, args []string) (err error) {
 func (b *bench) all(ctx context.Context, c choice) ([]*result, error) {
 	t := &table{b: b}
 	for _, w := range workloads() {
-		if len(c.workloads) > 0 && !slices.Contains(c.workloads, w.name) || w.only != "" && w.only != b.product {
+		if len(c.workloads) > 0 && !slices.Contains(c.workloads, w.name) {
 			continue
 		}
 		if err := b.one(ctx, w, c, t); err != nil {

@@ -36,9 +36,7 @@ func appliers(product testrig.Product) []contender {
 			settings = append(settings[:4:4], "skip-slave-start", "slave-parallel-mode=optimistic", "slave-parallel-threads="+n)
 		}
 		all = append(all, contender{
-			name: "applier-" + n, settings: settings, slow: true,
-			skip:   func(w workload) string { return w.noApplier },
-			before: placeRelayLogs, run: runApplier,
+			name: "applier-" + n, settings: settings, slow: true, before: placeRelayLogs, run: runApplier,
 		})
 	}
 	return all

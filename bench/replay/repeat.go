@@ -98,7 +98,8 @@ func readEvent(r io.Reader) ([]byte, error) {
 	if size < headerLen+crcLen {
 		return nil, fmt.Errorf("event of %d bytes", size)
 	}
-	event := append(header, make([]byte, size-headerLen)...)
+	event := make([]byte, size)
+	copy(event, header)
 	if _, err := io.ReadFull(r, event[headerLen:]); err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}

@@ -68,20 +68,26 @@ func (r *result) wall() float64 { return r.median(func(m measure) float64 { retu
 func (t *table) print(out io.Writer) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n**%s**\n\n", t.b.product)
-	n := t.b.connections
-	fmt.Fprintf(&text, "| workload | log | transactions | changes | net rows | pipe | best applier (workers) | LOAD DATA (%d) | interlock (1) | interlock (%d) | × pipe | × applier | of LOAD DATA | bar | peak memory | server CPU: pipe, applier, interlock |\n", n, n)
-	text.WriteString(strings.Repeat("|---", 16) + "|\n")
-	for _, l := range t.lines {
-		text.WriteString("| " + strings.Join(t.cells(l), " | ") + " |\n")
-	}
-	text.WriteString("\nSeconds; (1) and (" + fmt.Sprint(n) + ") are connections. ")
-	fmt.Fprintf(&text, "Pipe and applier: median of %d, the others: median of %d. Rows compared after every round. Load at the end: %s\n\n",
-		t.b.slowRounds, t.b.rounds, load())
+	t.writeLines(&text)
 	for _, note := range t.allNotes() {
 		text.WriteString("- " + note + "\n")
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+func (t *table) writeLines(out io.Writer) {
+	if len(t.lines) == 0 {
+		return
+	}
+	n := t.b.connections
+	fmt.Fprintf(out, "| workload | log | transactions | changes | net rows | pipe | best applier (workers) | LOAD DATA (%d) | interlock (1) | interlock (%d) | "+
+		"× pipe | × applier | of LOAD DATA | bar | peak memory | server CPU: pipe, applier, interlock |\n%s|\n", n, n, strings.Repeat("|---", 16))
+	for _, l := range t.lines {
+		fmt.Fprintf(out, "| %s |\n", strings.Join(t.cells(l), " | "))
+	}
+	fmt.Fprintf(out, "\nSeconds; (1) and (%d) are connections. Pipe and applier: median of %d, the others: median of %d. Rows compared after every round. Load at the end: %s\n\n",
+		n, t.b.slowRounds, t.b.rounds, load())
 }
 
 func (t *table) cells(l line) []string {
