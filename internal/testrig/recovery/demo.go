@@ -183,6 +183,7 @@ func (d *demo) logs() string { return filepath.Join(d.work, "archive", "binlog.*
 
 func (d *demo) standardWay(ctx context.Context) error {
 	d.title("restore, and replay the standard way")
+	d.say("What this leaves behind is what interlock has to leave behind.")
 	if err := d.restore(ctx); err != nil {
 		return err
 	}
@@ -223,6 +224,7 @@ func (d *demo) interlockWay(ctx context.Context) error {
 // sideBySide holds both ways to the server that was lost.
 func (d *demo) sideBySide(context.Context) error {
 	d.title("what was lost, and what came back")
+	d.say("Expected: the same in every column. Whole digests of all rows, definitions, counters and GTIDs are compared.")
 	return d.compare(column{"lost server", d.lost}, column{"mysqlbinlog | mysql", d.pipe}, column{"interlock replay", d.replay})
 }
 
