@@ -19,6 +19,7 @@ type Reader struct {
 	have   bool  // a transaction has been read, and Events gives its events
 	done   bool
 	inner  *inflater // of Events; the grouper has its own
+	slab   []Event   // where the next Events come from: one allocation for many
 }
 
 // Read returns a reader that starts at a position between two transactions; the zero position is the start
@@ -286,7 +287,7 @@ func (r *Reader) visit(ev Event, visit func(*Event) bool) (more bool, err error)
 		}
 	}
 	if ev.Type != TypePayload {
-		return visit(&ev), nil
+		return visit(r.keep(ev)), nil
 	}
 	p, err := r.inner.payload(ev.Body)
 	if err != nil {
@@ -304,11 +305,21 @@ func (r *Reader) visit(ev Event, visit func(*Event) bool) (more bool, err error)
 		if err != nil {
 			return false, err
 		}
-		inside := newEvent(h, raw, ev.At)
-		if !visit(&inside) {
+		if !visit(r.keep(newEvent(h, raw, ev.At))) {
 			return false, nil
 		}
 	}
+}
+
+// keep puts an event where the caller may leave it for as long as he likes.
+func (r *Reader) keep(ev Event) *Event {
+	if len(r.slab) == 0 {
+		r.slab = make([]Event, 64)
+	}
+	kept := &r.slab[0]
+	r.slab = r.slab[1:]
+	*kept = ev
+	return kept
 }
 
 // At reads one transaction out of order, that of an XA PREPARE for instance, without moving Next. The reader

@@ -90,17 +90,8 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
 		h, whole, err := r.event()
-		var torn *tornError
-		switch {
-		case errors.Is(err, io.EOF):
-			return r.group.incomplete(), nil
-		case errors.As(err, &torn):
-			if open := r.group.incomplete(); open != "" {
-				return fmt.Sprintf("%s, and %s", torn.words, open), nil
-			}
-			return torn.words, nil
-		case err != nil:
-			return "", err
+		if err != nil {
+			return p.ends(err)
 		}
 		if closed != 0 {
 			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file", h.Type, r.scan.file.at(at), closed)
@@ -120,6 +111,21 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 			}
 		}
 	}
+}
+
+// ends says how the file ends badly, if it does: empty where it ends well.
+func (p *surveyor) ends(err error) (why string, _ error) {
+	open := p.reader.group.incomplete()
+	var torn *tornError
+	switch {
+	case errors.Is(err, io.EOF):
+		return open, nil
+	case !errors.As(err, &torn):
+		return "", err
+	case open != "":
+		return fmt.Sprintf("%s, and %s", torn.words, open), nil
+	}
+	return torn.words, nil
 }
 
 // transaction counts a whole transaction.
