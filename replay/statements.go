@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -332,6 +333,12 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 		p.temporary.see(q)
 	}
 	b.temporary = p.temporary.open()
+	if txn.Ending == binlog.EndPrepare {
+		if b.temporary && p.flavor == binlog.MariaDB {
+			return errors.New("an XA transaction is prepared while temporary tables are open: MariaDB cannot do that on one connection; use mysqlbinlog | mysql for this log")
+		}
+		p.conn = nil // the session may be another one afterwards
+	}
 	if err := p.resumed(to); err != nil {
 		return err
 	}

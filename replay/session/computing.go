@@ -14,10 +14,16 @@ type Computing struct {
 func (s *State) Computing() Computing {
 	c := Computing{s.text[timeZone], s.nums[sqlMode], s.nums[lcTimeNames], s.nums[collationConnection]}
 	if c.sqlMode != unset {
-		c.sqlMode = s.keptModes(c.sqlMode)
+		c.sqlMode = s.keptModes(c.sqlMode) &^ parsingModes
 	}
 	return c
 }
+
+// parsingModes are the bits of sql_mode that only say how text is read: REAL_AS_FLOAT, PIPES_AS_CONCAT, ANSI_QUOTES,
+// IGNORE_SPACE, NO_BACKSLASH_ESCAPES. The expression of a column has been read long ago; but MySQL 9.7 reads the
+// form in which it keeps it again when a session opens the table, under that session's NO_BACKSLASH_ESCAPES, and
+// then takes CONCAT('p', s) over a utf16 column for CONCAT('\0p', s).
+const parsingModes = 0x1 | 0x2 | 0x4 | 0x8 | 0x100000
 
 // Statements are the SETs that restore it, whatever the session had before.
 func (c Computing) Statements() []string {

@@ -226,6 +226,12 @@ func (s *Session) detach(ctx context.Context, b Barrier) error {
 	if !prepared {
 		return nil
 	}
+	if s.run.server.Flavor == binlog.MySQL {
+		detached, err := s.sender.conn.text(ctx, "SELECT @@SESSION.xa_detach_on_prepare")
+		if err == nil && detached == "1" {
+			return nil
+		}
+	}
 	again, err := s.run.server.sender(ctx, s.format)
 	if err != nil {
 		return err
