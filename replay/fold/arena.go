@@ -27,6 +27,7 @@ type arena struct {
 	spare         [][]byte // of slabBytes, for later
 	first         []byte   // of firstSlabBytes, for later
 	free          []uint32 // numbers of slabs that were given back
+	fresh         int64    // bytes that were not to be had from spare ones
 }
 
 // room is how many bytes a block for n bytes takes.
@@ -72,6 +73,7 @@ func (a *arena) grow(size int) int {
 		slab, a.first = a.first, nil
 	default:
 		slab = make([]byte, size)
+		a.fresh += int64(size)
 	}
 	a.held += int64(size)
 	if n := len(a.free); n > 0 {

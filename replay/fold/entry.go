@@ -1,5 +1,7 @@
 package fold
 
+import "unsafe"
+
 // known says what an epoch knows of a row, as bits.
 type known uint8
 
@@ -40,6 +42,8 @@ type entry struct {
 	key               [inlineKey]byte // or the ref of a longer one, little endian
 }
 
+const entryBytes = int64(unsafe.Sizeof(entry{}))
+
 // entrySlab is how many entries a slab holds: 64 KiB.
 const entrySlab = 1024
 
@@ -77,7 +81,7 @@ func (s *entries) held() int64 {
 	case 0:
 		return 0
 	case 1:
-		return int64(len(s.slabs[0])) * 64
+		return int64(len(s.slabs[0])) * entryBytes
 	}
-	return int64(len(s.slabs)) * entrySlab * 64
+	return int64(len(s.slabs)) * entrySlab * entryBytes
 }

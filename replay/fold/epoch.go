@@ -92,9 +92,9 @@ func (e *Epoch) table(t *Table) (*table, error) {
 	return s, nil
 }
 
-// outcomeBytes is what an entry may take once the epoch has ended: a net change that goes, one that comes,
-// and their places in the sort.
-const outcomeBytes = 2*changeBytes + 2*sortItemBytes
+// outcomeBytes is what an entry takes once the epoch has ended: a net change, and its places in the sort. A
+// row that goes and comes under the same key takes one net change more, about a tenth.
+const outcomeBytes = changeBytes + 2*sortItemBytes
 
 // Bytes is the memory that the epoch holds, everything included, to within a tenth: images, entries, indexes,
 // and what Outcomes will need. It costs nothing to ask.
@@ -111,6 +111,30 @@ func (e *Epoch) account(s *table) {
 	held += int64(s.entries.n+len(s.bag)) * outcomeBytes
 	e.held += held - s.held
 	s.held = held
+	if e.images.fresh > 0 {
+		e.trim()
+	}
+}
+
+// trim lets go of spare memory of one kind where new memory of another was taken, so that both together stay
+// at what the largest epoch held.
+func (e *Epoch) trim() {
+	const entrySlabBytes = entrySlab * entryBytes
+	for e.images.fresh >= slabBytes && len(e.images.spare) > 0 {
+		last := len(e.images.spare) - 1
+		e.images.spare[last] = nil
+		e.images.spare = e.images.spare[:last]
+		e.images.fresh -= slabBytes
+	}
+	for e.images.fresh >= entrySlabBytes && len(e.spareEntries) > 0 {
+		last := len(e.spareEntries) - 1
+		e.spareEntries[last] = nil
+		e.spareEntries = e.spareEntries[:last]
+		e.images.fresh -= entrySlabBytes
+	}
+	if len(e.images.spare)+len(e.spareEntries) == 0 {
+		e.images.fresh = 0
+	}
 }
 
 // tableBytes is about what a table takes besides its rows.
@@ -152,6 +176,7 @@ func (e *Epoch) slots(n int) []uint64 {
 		clear(s)
 		return s
 	}
+	e.images.fresh += int64(n) * 8
 	return make([]uint64, n)
 }
 
@@ -169,6 +194,7 @@ func (e *Epoch) entrySlab() []entry {
 		e.spareEntries = e.spareEntries[:n-1]
 		return s
 	}
+	e.images.fresh += entrySlab * entryBytes
 	return make([]entry, entrySlab)
 }
 

@@ -98,6 +98,8 @@ func (e *ChainError) Error() string {
 
 // NeedsOrder is returned by Add when the rows of an event cannot be folded exactly. Nothing of the event has
 // been added: the caller ends the epoch before the statement and applies the table in its original order.
+//
+//nolint:errname // it asks for another strategy and tells of no failure
 type NeedsOrder struct{ Table, Why string }
 
 func (e *NeedsOrder) Error() string { return fmt.Sprintf("fold %s: %s", e.Table, e.Why) }

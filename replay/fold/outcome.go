@@ -34,6 +34,7 @@ func (e *Epoch) Outcomes() ([]Outcome, error) {
 		}
 		outcomes = append(outcomes, o)
 	}
+	e.trim()
 	return outcomes, nil
 }
 
@@ -48,14 +49,17 @@ func (e *Epoch) changes(n int) []Change {
 			best = i
 		}
 	}
+	last := len(e.spareChanges) - 1
 	var list []Change
 	if best >= 0 {
-		last := len(e.spareChanges) - 1
 		list = e.spareChanges[best]
-		e.spareChanges[best] = e.spareChanges[last]
-		e.spareChanges = e.spareChanges[:last]
 	} else {
-		list = make([]Change, 0, n)
+		list, best = make([]Change, 0, n), last // in the place of one that is too short
+		e.images.fresh += int64(n) * changeBytes
+	}
+	if last >= 0 {
+		e.spareChanges[best], e.spareChanges[last] = e.spareChanges[last], nil
+		e.spareChanges = e.spareChanges[:last]
 	}
 	e.lent = append(e.lent, list[:n])
 	return list
@@ -149,7 +153,7 @@ func (s *table) settleUpdate(x *entry, changed *changedSets, slim bool) error {
 		return fmt.Errorf("fold %s: read image kept: %w", s.Name, err)
 	}
 	clear(s.bitmap)
-	any := false
+	altered := false
 	x.net = updated
 	for c, k := range s.mergedSpans {
 		b := s.known[c]
@@ -157,12 +161,12 @@ func (s *table) settleUpdate(x *entry, changed *changedSets, slim bool) error {
 			continue
 		}
 		s.bitmap.Set(c)
-		any = true
+		altered = true
 		if s.unique.Has(c) {
 			x.net = replaced
 		}
 	}
-	if !any {
+	if !altered {
 		x.net = nothing
 	}
 	if x.net == updated && slim {

@@ -322,13 +322,12 @@ func (h *history) swap(rows []row, ctx Context) {
 
 // replayer folds a history into epochs and applies them to a target.
 type replayer struct {
-	h        *history
-	e        *Epoch
-	again    *Epoch
-	target   *rowsOf
-	added    []event
-	contexts map[string]Context
-	ordered  int
+	h       *history
+	e       *Epoch
+	again   *Epoch
+	target  *rowsOf
+	added   []event
+	ordered int
 }
 
 func (r *replayer) replay() error {

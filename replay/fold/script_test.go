@@ -1,8 +1,10 @@
 package fold
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,6 +220,7 @@ func TestScripts(t *testing.T) {
 		{"7 two contexts and another key", computed, "insert 1,a,7,x @1\nupdate 1,a,7,x > 2,a,8,x @2",
 			"a row with computed columns was changed under two session contexts\n+ 1,a,7,x @1", 0},
 		{"7 a delete has none", computed, "update 1,a,7,x > 1,a,8,x @1\ndelete 1,a,8,x @2\ninsert 1,a,9,x @3", "~ 1,a,7,x > 1,a,9,x @3", 2},
+		{"7 nor does a row that an update touched before", computed, "update 1,a,7,x > 1,a,8,x @1\ndelete 1,a,8,x @1", "- 1,a,7,x", 1},
 		{"7 images are whole", computed, "update 1,a,7,x > 1,b,8,x @2\ndelete 2,c,7,x @1", "- 1,a,7,x @2\n- 2,c,7,x\n+ 1,b,8,x @2", 0},
 		{"8 what comes minus what goes", bag, "insert 1,a,7,x; 1,a,7,x; 2,b,7,x\nupdate 3,c,7,x > 2,b,7,x; 2,b,7,x > 1,a,7,x\ndelete 4,d,7,x; 4,d,7,x",
 			"- 3,c,7,x\n- 4,d,7,x ×2\n+ 1,a,7,x ×3\n+ 2,b,7,x", 2},
@@ -252,5 +255,65 @@ func TestWholeImages(t *testing.T) {
 	want := "- 2,b,7,x\n- 3,d,7,x\n~ 1,a,7,x > 1,a,8,x\n+ 2,c,7,x\n~ 4,_,_,_ > 4,_,9,_"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestUnusedNullBits: the bits of a null bitmap that stand for no column may be anything, as writers of logs
+// differ in them (invariants 2 and 8).
+func TestUnusedNullBits(t *testing.T) {
+	for _, key := range [][]int{{0}, nil} {
+		table, e := scriptTable(t), New()
+		table.Key, table.Orders = key, table.Orders[:len(key)]
+		for i, line := range []string{"insert 1,a,7,x", "delete 1,a,7,x"} {
+			rows, ctx := scriptEvent(t, table.Layout, line)
+			rows.Data[0] = map[int]byte{0: 0xf0, 1: 0x50}[i]
+			if err := e.Add(table, &rows, ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		outcomes, err := e.Outcomes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := outcomes[0]; len(o.Goes)+len(o.Comes) != 0 {
+			t.Errorf("key %v: %d rows go, %d come", key, len(o.Goes), len(o.Comes))
+		}
+	}
+}
+
+// TestDigest: whatever a net change says is in the digest.
+func TestDigest(t *testing.T) {
+	base := func() Outcome {
+		c := Change{Kind: Update, Context: 1, Before: []byte("b"), After: []byte("a"), BeforeCols: binlog.Bitmap{1}, AfterCols: binlog.Bitmap{2}, Count: 1}
+		return Outcome{Table: &Table{Name: "db.t"}, Goes: []Change{c}, Comes: []Change{c, c}, AutoIncrement: 5}
+	}
+	sum := func(o Outcome) uint64 {
+		h := fnv.New64a()
+		o.Digest(h)
+		return h.Sum64()
+	}
+	same := sum(base())
+	if sum(base()) != same {
+		t.Error("the same outcome has two digests")
+	}
+	for name, alter := range map[string]func(*Outcome){
+		"table":   func(o *Outcome) { o.Table = &Table{Name: "db.u"} },
+		"counter": func(o *Outcome) { o.AutoIncrement++ },
+		"goes":    func(o *Outcome) { o.Goes, o.Comes = append(o.Goes, o.Comes[0]), o.Comes[1:] },
+		"kind":    func(o *Outcome) { o.Comes[1].Kind = Insert },
+		"context": func(o *Outcome) { o.Comes[1].Context++ },
+		"count":   func(o *Outcome) { o.Comes[1].Count++ },
+		"before":  func(o *Outcome) { o.Comes[1].Before = []byte("x") },
+		"after":   func(o *Outcome) { o.Comes[1].After = bytes.Repeat([]byte("x"), 5000) },
+		"columns": func(o *Outcome) {
+			o.Comes[1].BeforeCols, o.Comes[1].AfterCols = o.Comes[1].AfterCols, o.Comes[1].BeforeCols
+		},
+		"bounds": func(o *Outcome) { o.Comes[1].Before, o.Comes[1].After = []byte("ba"), nil },
+	} {
+		o := base()
+		alter(&o)
+		if sum(o) == same {
+			t.Errorf("%s is not in the digest", name)
+		}
 	}
 }

@@ -157,9 +157,6 @@ func (s *table) parse(im *image, data []byte, cols uint16) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("fold %s: read row image: %w", s.Name, err)
 	}
-	if n < 0 || n > len(data) {
-		return 0, fmt.Errorf("fold %s: read row image: %d bytes of %d", s.Name, n, len(data))
-	}
 	im.data, im.cols = data[:n], cols
 	return n, nil
 }
