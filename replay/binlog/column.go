@@ -204,7 +204,7 @@ func (t *Table) parseSigns(bits []byte) error {
 func (t *Table) parseNames(value []byte) error {
 	c := cutter{rest: value}
 	names := make([]string, 0, len(t.Columns))
-	for len(c.rest) > 0 {
+	for c.err == nil && len(c.rest) > 0 {
 		names = append(names, string(c.take(c.count("bytes of a name"))))
 	}
 	if c.err != nil {

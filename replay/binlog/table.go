@@ -155,7 +155,7 @@ func NewBitmap(n int) Bitmap { return make(Bitmap, (n+7)/8) }
 func parseTable(f *Format, body []byte) (*Table, error) {
 	t := &Table{Raw: bytes.Clone(body), idLen: f.tableIDLen(TypeTableMap)}
 	c := cutter{rest: t.Raw}
-	t.ID = uintN(c.take(t.idLen), t.idLen)
+	t.ID = c.fixed(t.idLen)
 	flags := c.take(2)
 	schema := c.take(int(c.byte()))
 	c.nul("schema")
