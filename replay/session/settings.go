@@ -207,7 +207,7 @@ func (s *State) sticky(since *State) ([]assignment, error) {
 			if !s.said(i) {
 				continue
 			}
-		} else if since != nil && since.nums[i] == s.nums[i] {
+		} else if since != nil && since.nums[i] == s.nums[i] && !s.drifts(i) {
 			continue
 		}
 		list = append(list, assignment{settingNames[i], s.value(i)})
@@ -224,6 +224,10 @@ func (s *State) sticky(since *State) ([]assignment, error) {
 	}
 	return list, nil
 }
+
+// drifts tells whether a setting does not stay what it was set to: after SET TIMESTAMP each further statement of a
+// MariaDB session begins a microsecond later (10.11), so it is set for each, as mysqlbinlog does.
+func (s *State) drifts(setting int) bool { return setting == timestamp && s.flavor == binlog.MariaDB }
 
 // plain tells whether a text can be written in quotes whatever sql_mode and client character set are.
 func plain(text string) bool {

@@ -124,11 +124,11 @@ func TestStatements(t *testing.T) {
 		{"flags that MariaDB 10.6.8 did not write", flavored{formatOf(binlog.MariaDB, "10.6.8-MariaDB"), "10.11.6-MariaDB"},
 			[]*binlog.Event{query{sql: "first", seconds: 10, vars: plainFlags}.event()},
 			[]*binlog.Event{query{sql: "second", seconds: 10, vars: "\x00\x00\x00\x00\x51"}.event()},
-			[]string{"SET @@session.sql_if_exists=1", "second"}},
+			[]string{"SET TIMESTAMP=10, @@session.sql_if_exists=1", "second"}},
 		{"MariaDB's default collations", flavored{formatOf(binlog.MariaDB, "11.8.2-MariaDB"), "11.8.2-MariaDB"},
 			[]*binlog.Event{query{sql: "first", seconds: 10, vars: plainFlags}.event()},
 			[]*binlog.Event{query{sql: "second", seconds: 10, vars: "\x83\x02\x21\x00\x00\x08\x2d\x00\x00\x09"}.event()},
-			[]string{"SET @@session.character_set_collations=_latin1'utf8mb3=utf8mb3_uca1400_ai_ci,utf8mb4=utf8mb4_uca1400_ai_ci'", "second"}},
+			[]string{"SET TIMESTAMP=10, @@session.character_set_collations=_latin1'utf8mb3=utf8mb3_uca1400_ai_ci,utf8mb4=utf8mb4_uca1400_ai_ci'", "second"}},
 	} {
 		t.Run(test.title, func(t *testing.T) {
 			s := New(test.on.format.Flavor, test.on.version)
