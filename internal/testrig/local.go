@@ -39,6 +39,7 @@ type Local struct {
 
 	tools Tools
 	spec  LocalSpec
+	more  []string // settings of the next start
 	dir   string
 	lock  func()
 	ended chan struct{} // closed when the process that runs now has ended
@@ -205,7 +206,7 @@ func (l *Local) options() []string {
 	} else {
 		options = append(options, "innodb-log-file-size=32M", "log-slave-updates", "innodb-flush-method=fsync")
 	}
-	return append(options, l.spec.Settings...)
+	return append(append(options, l.spec.Settings...), l.more...)
 }
 
 func (l *Local) logFile() string { return filepath.Join(l.dir, "error.log") }
@@ -235,6 +236,9 @@ func (l *Local) Start(ctx context.Context) error {
 		}
 	}
 }
+
+// Configure changes the settings that the next Start uses: they come after those of the spec.
+func (l *Local) Configure(settings ...string) { l.more = settings }
 
 // launch starts the process. Its parent is one thread that lives as long as it does, since the kernel sends
 // the signal of Pdeathsig when that thread ends (prctl(2), PR_SET_PDEATHSIG).

@@ -96,11 +96,24 @@ func (t *trio) prepareMix(ctx context.Context, seed uint64, change func(*mix)) (
 		return g, nil, err
 	}
 	g.close()
-	if err := alone(ctx, t.source); err != nil {
-		return g, nil, err
-	}
-	files, err := t.source.BinlogFiles()
+	files, err := closedLog(ctx, t.source)
 	return g, files, err
+}
+
+// closedLog ends the file that a server writes to, once its clients are gone, and returns those that do not grow
+// any more.
+func closedLog(ctx context.Context, l *testrig.Local) ([]string, error) {
+	if err := alone(ctx, l); err != nil {
+		return nil, err
+	}
+	if _, err := l.Query(ctx, "FLUSH BINARY LOGS"); err != nil {
+		return nil, err
+	}
+	files, err := l.BinlogFiles()
+	if err != nil {
+		return nil, err
+	}
+	return files[:len(files)-1], nil
 }
 
 // sameStart makes sure that the targets are where the source's log begins, counters included.

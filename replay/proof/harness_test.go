@@ -92,7 +92,7 @@ func TestBrokenReplayIsFound(t *testing.T) {
 		if err := sentinel(t.Context(), tr.source, g.product); err != nil {
 			t.Fatal(err)
 		}
-		files, err := tr.source.BinlogFiles()
+		files, err := closedLog(t.Context(), tr.source)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,6 +83,9 @@ func empty(ctx context.Context, l *testrig.Local, gtids bool) error {
 	if l.Product == testrig.MariaDB {
 		statements = append(statements, "RESET MASTER", "SET GLOBAL gtid_slave_pos=''")
 	} else {
+		if l.Configure(); !gtids { // for a start after a crash
+			l.Configure("gtid-mode=OFF", "enforce-gtid-consistency=OFF")
+		}
 		statements = append(statements, gtidMode(q, gtids)...)
 		statements = append(statements, "RESET BINARY LOGS AND GTIDS")
 	}
@@ -102,9 +105,9 @@ func gtidMode(q querier, on bool) []string {
 		return nil // an error comes up again with the next statement
 	}
 	if on {
-		return []string{"SET PERSIST enforce_gtid_consistency=ON", "SET PERSIST gtid_mode=OFF_PERMISSIVE", "SET PERSIST gtid_mode=ON_PERMISSIVE", "SET PERSIST gtid_mode=ON"}
+		return []string{"SET GLOBAL enforce_gtid_consistency=ON", "SET GLOBAL gtid_mode=OFF_PERMISSIVE", "SET GLOBAL gtid_mode=ON_PERMISSIVE", "SET GLOBAL gtid_mode=ON"}
 	}
-	return []string{"SET PERSIST gtid_mode=ON_PERMISSIVE", "SET PERSIST gtid_mode=OFF_PERMISSIVE", "SET PERSIST gtid_mode=OFF", "SET PERSIST enforce_gtid_consistency=OFF"}
+	return []string{"SET GLOBAL gtid_mode=ON_PERMISSIVE", "SET GLOBAL gtid_mode=OFF_PERMISSIVE", "SET GLOBAL gtid_mode=OFF", "SET GLOBAL enforce_gtid_consistency=OFF"}
 }
 
 // load makes on a target the state that the source had before its log.
