@@ -35,6 +35,10 @@ type Table struct {
 	// PartialUnsafe says that a row of a partial image cannot be taken out and put back: a unique functional
 	// index. Updates with partial images then need order.
 	PartialUnsafe bool
+	// Cascades says that foreign keys change rows of the table while a statement goes through it. MySQL 9.6 and later
+	// log such a change, but the statement's own before-image of the row may be older than it (a self-referencing
+	// key): only whether the row is there is then held against what is known, not its other columns.
+	Cascades bool
 	// AutoIncrement is the column whose maximum is kept, -1 for none; AutoOrder its order.
 	AutoIncrement int
 	AutoOrder     Order
