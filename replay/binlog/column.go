@@ -96,13 +96,13 @@ func byLength(longest uint16) how {
 // with two bits of the length turned over in it, since a length of more than 255 does not fit into the second.
 func parseStringColumn(col Column, meta *cutter) (Column, step, error) {
 	b0, b1 := meta.byte(), meta.byte()
-	switch real := ColumnType(b0); {
+	switch inner := ColumnType(b0); {
 	case meta.err != nil:
 		return col, step{}, meta.err
-	case real == ColEnum || real == ColSet:
-		col.Type, col.Meta = real, uint16(b1)
-		if b1 == 0 || b1 > 8 || real == ColEnum && b1 > 2 {
-			return col, step{}, fmt.Errorf("type %d of %d bytes", real, b1)
+	case inner == ColEnum || inner == ColSet:
+		col.Type, col.Meta = inner, uint16(b1)
+		if b1 == 0 || b1 > 8 || inner == ColEnum && b1 > 2 {
+			return col, step{}, fmt.Errorf("type %d of %d bytes", inner, b1)
 		}
 		return col, step{size: uint32(b1)}, nil
 	case b0|0x30 != byte(ColString):

@@ -73,7 +73,7 @@ func (in *inflater) unzip(dst, src []byte) error {
 			return fmt.Errorf("inflate: %w", err)
 		}
 		in.zlib = z
-	} else if err := in.zlib.(zlib.Resetter).Reset(reader, nil); err != nil { //nolint:errcheck,forcetypeassert // zlib.NewReader says so
+	} else if err := in.zlib.(zlib.Resetter).Reset(reader, nil); err != nil { // as zlib.NewReader promises
 		return fmt.Errorf("inflate: %w", err)
 	}
 	if _, err := io.ReadFull(in.zlib, dst); err != nil {

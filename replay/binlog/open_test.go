@@ -51,13 +51,17 @@ func names(log *binlog.Log) []string {
 func TestOrder(t *testing.T) {
 	var gz, zst bytes.Buffer
 	z := gzip.NewWriter(&gz)
-	z.Write(read(t, "mysql/binlog.000002"))
+	if _, err := z.Write(read(t, "mysql/binlog.000002")); err != nil {
+		t.Fatal(err)
+	}
 	z.Close()
 	s, err := zstd.NewWriter(&zst)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Write(read(t, "mysql/binlog.000003"))
+	if _, err := s.Write(read(t, "mysql/binlog.000003")); err != nil {
+		t.Fatal(err)
+	}
 	s.Close()
 	for _, flavor := range []string{"mysql", "mariadb"} {
 		t.Run(flavor+" in any order", func(t *testing.T) {
@@ -262,6 +266,16 @@ func TestWithoutChecksums(t *testing.T) {
 // sum writes an event's checksum.
 func sum(ev []byte) {
 	binary.LittleEndian.PutUint32(ev[len(ev)-4:], crc32.ChecksumIEEE(ev[:len(ev)-4]))
+}
+
+// TestSameNames: after a failover two servers may both have a file of a name.
+func TestSameNames(t *testing.T) {
+	a := folder(t, map[string][]byte{"binlog.000005": read(t, "mysql-small/binlog.000005")})
+	b := folder(t, map[string][]byte{"binlog.000005": edit(t, read(t, "mysql-small/binlog.000005"), 0, func(ev []byte) { ev[5]++ })})
+	_, err := binlog.Open(t.Context(), []string{a, b}, binlog.OpenOptions{TempDir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "two different files are named binlog.000005") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestTornTail reads logs whose last file does not end well: everything whole before it is there, and what is

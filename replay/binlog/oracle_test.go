@@ -166,8 +166,8 @@ func decode(t *testing.T, rows *binlog.Rows) [][]any {
 	return out
 }
 
-// compressed tells whether a column is one of MariaDB's compressed ones, which go-mysql does not know.
-func compressed(t binlog.ColumnType) bool {
+// packedColumn tells whether a column is one of MariaDB's compressed ones, which go-mysql does not know.
+func packedColumn(t binlog.ColumnType) bool {
 	return t == binlog.ColVarcharCompressed || t == binlog.ColBlobCompressed
 }
 
@@ -177,7 +177,7 @@ func checkSentinels(t *testing.T, table *binlog.Table, rows [][]any) [][]any {
 	t.Helper()
 	known := false
 	for i, col := range table.Columns {
-		if !compressed(col.Type) {
+		if !packedColumn(col.Type) {
 			continue
 		}
 		known = true
@@ -244,7 +244,7 @@ func oracle(t *testing.T, f *binlog.File) []rowValues {
 	p := replication.NewBinlogParser()
 	p.SetRowsEventDecodeFunc(func(e *replication.RowsEvent, data []byte) error {
 		pos, err := e.DecodeHeader(data)
-		if err != nil || slices.ContainsFunc(e.Table.ColumnType, func(b byte) bool { return compressed(binlog.ColumnType(b)) }) {
+		if err != nil || slices.ContainsFunc(e.Table.ColumnType, func(b byte) bool { return packedColumn(binlog.ColumnType(b)) }) {
 			return err
 		}
 		return e.DecodeData(pos, data)

@@ -51,6 +51,7 @@ func TestRealServers(t *testing.T) {
 			}
 			save(t, more[len(more)-1:], types)
 			checkLog(t, open(t, types))
+			crash(t, server)
 		})
 	}
 }
@@ -74,6 +75,27 @@ xa start 'x'; update t.s set v='c' where id=2; xa end 'x'; xa prepare 'x'; xa co
 	if *update {
 		save(t, files[len(files)-2:len(files)-1], filepath.Join("testdata", name+"-small"))
 	}
+}
+
+// crash kills the server twice, once in a log without transactions, and reads what it leaves behind.
+func crash(t *testing.T, server *testrig.Local) {
+	t.Helper()
+	for range 2 {
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, server, "insert into t.s(id) values (1000);")
+	files, err := server.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := open(t, files...)
+	checkLog(t, log)
+	checkGTIDs(t, server, log)
 }
 
 func run(t *testing.T, server *testrig.Local, script string) {

@@ -187,10 +187,10 @@ func (p *surveyor) checkChain(f, next *File) (proved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if p.anonymous || p.in.Empty() {
-		return false, checkLink(f, next)
+	if f.Format.Flavor == MariaDB || !p.anonymous && !p.in.Empty() {
+		return true, nil
 	}
-	return true, nil
+	return false, checkLink(f, next)
 }
 
 func checkGTIDs(f, next *File, all *GTIDSet) error {

@@ -196,7 +196,7 @@ func hexLiteral(text []byte) (value, rest []byte, err error) {
 	}
 	digits, rest, found := bytes.Cut(text[2:], []byte{'\''})
 	if !found {
-		return nil, text, fmt.Errorf("X'… is not closed")
+		return nil, text, fmt.Errorf("literal X'… is not closed")
 	}
 	value, err = hex.DecodeString(string(digits))
 	return value, rest, err

@@ -1,6 +1,7 @@
 package binlog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,7 +63,7 @@ func (w *window) load(offset int64, n int) error {
 	if w.at+int64(len(w.buf)) >= end {
 		return nil
 	}
-	if err == nil || err == io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself
+	if err == nil || errors.Is(err, io.EOF) {
 		return fmt.Errorf("the file has become shorter than %d bytes while it was read", w.size)
 	}
 	return err
