@@ -190,7 +190,8 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 	}
 	statements := []string{"SET SESSION gtid_next=_latin1'AUTOMATIC'"}
 	if there == "0" {
-		statements = []string{"START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"}
+		// XA ROLLBACK has let go of the GTID without using it (9.7 with sql_log_bin=0): it is named again.
+		statements = []string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid), "START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"}
 	}
 	for _, sql := range statements {
 		if err := s.sender.conn.Exec(ctx, sql); err != nil {
