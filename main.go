@@ -363,6 +363,8 @@ func replayError(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		status = fleet.ExitInterrupted
+	case errors.Is(err, replay.ErrUsage):
+		status = fleet.ExitUsage
 	case errors.Is(err, target.ErrLocked):
 		status = fleet.ExitLocked
 	case errors.Is(err, replay.ErrRefused):

@@ -96,7 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Tell == nil {
 		c.Tell = func(string) {}
 	}
-	return c, errors.Join(errs...)
+	return c, as(ErrUsage, errors.Join(errs...))
 }
 
 // ParseSize reads 268435456, 256K, 256M or 2G, in powers of 1024 as the server's variables are.

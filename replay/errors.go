@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrUnreachable: the target could not be reached or logged into.
 	ErrUnreachable = errors.New("target is unreachable")
+	// ErrUsage: what was asked for makes no sense with these logs; nothing was applied.
+	ErrUsage = errors.New("usage")
 	// ErrRefused: the target, or the log, is not fit; nothing was applied.
 	ErrRefused = errors.New("refused")
 )

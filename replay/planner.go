@@ -84,7 +84,12 @@ func (p *planner) run(ctx context.Context) error {
 		p.tally.stage(func(s *Stages) { s.Fold = (time.Since(start) - p.waited).Seconds() })
 	}(time.Now())
 	defer p.schema.Close()
+	defer p.reader.Close()
 	for {
+		if p.sel.ended(p.tally.end()) {
+			p.tally.stopped(p.sel.stop, "--stop-position")
+			break
+		}
 		txn, err := p.reader.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
@@ -250,10 +255,7 @@ func countChanges(rows *binlog.Rows) (int64, error) {
 	return n, nil
 }
 
-func (p *planner) beginTxn() {
-	p.maps.Clear()
-	clear(p.mapRaw)
-}
+func (p *planner) beginTxn() { p.maps.Clear() }
 
 // behind tells whether a transaction lies wholly before the place where a resumed run goes on.
 func (p *planner) behind(txn *binlog.Txn) bool {

@@ -91,8 +91,8 @@ func (p *planner) tableMap(ev *binlog.Event) error {
 	if err != nil {
 		return err
 	}
-	// Kept for what is sent as it stands; the event's bytes live until the next transaction is read.
-	p.mapRaw[t.ID] = ev.Raw
+	// Kept for what is sent as it stands: in a large transaction the event's bytes live until the next event.
+	p.mapRaw[t.ID] = append(p.mapRaw[t.ID][:0], ev.Raw...)
 	return nil
 }
 

@@ -93,7 +93,11 @@ func (r *runner) open(ctx context.Context) error {
 		total += f.Size
 	}
 	r.tally = newTally(total)
-	r.survey, err = log.Survey(ctx, func(n int64) {
+	from, to, err := r.cfg.Range.positions()
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	r.survey, err = log.SurveyRange(ctx, from, to, func(n int64) {
 		if r.cfg.Progress != nil {
 			r.cfg.Progress(Progress{Surveying: true, Bytes: n, Total: total, Elapsed: time.Since(r.began)})
 		}

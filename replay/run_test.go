@@ -2,11 +2,15 @@ package replay_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"interlock/internal/testrig"
 	"interlock/replay"
+	"interlock/replay/binlog"
 	"interlock/replay/target"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,4 +97,74 @@ func TestWholeHistory(t *testing.T) {
 			})
 		}
 	})
+}
+
+// What cannot be replayed stops the run before anything is applied, and its own words get one past it: up to it,
+// by hand, and on behind it.
+func TestPastLoadData(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		data := filepath.Join(t.TempDir(), "rows")
+		if err := os.WriteFile(data, []byte("7\n8\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Dir(data), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); SET SESSION binlog_format=STATEMENT; "+
+			"LOAD DATA INFILE '"+data+"' INTO TABLE d.t; SET SESSION binlog_format=ROW; INSERT INTO d.t VALUES (2)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := source.BinlogFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		_, err = run(t, to, replay.Config{Paths: files})
+		if err == nil || !strings.Contains(err.Error(), "LOAD DATA") {
+			t.Fatalf("the run is not refused: %v", err)
+		}
+		at := regexp.MustCompile(`--stop-position[= ](\S+:\d+)`).FindStringSubmatch(err.Error())
+		if at == nil {
+			t.Fatalf("no way past it is named: %v", err)
+		}
+		if _, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{StopPosition: at[1]}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Exec(t.Context(), "SET sql_log_bin=0; INSERT INTO d.t VALUES (7), (8)"); err != nil {
+			t.Fatal(err)
+		}
+		behind := lastTransaction(t, files)
+		if _, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{StartPosition: behind}}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := to.Exec(t.Context(), "SELECT a FROM d.t ORDER BY a"); err != nil || strings.Join(strings.Fields(got), " ") != "1 2 7 8" {
+			t.Errorf("rows %q, %v; want 1 2 7 8", got, err)
+		}
+	})
+}
+
+// lastTransaction is where the last transaction of a log begins, found by trying the ends of its file.
+func lastTransaction(t *testing.T, files []string) string {
+	t.Helper()
+	log, err := binlog.Open(t.Context(), files, binlog.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	last := log.Files[len(log.Files)-1]
+	for offset := uint64(last.Size); offset > 4; offset-- {
+		r, err := log.Read(binlog.Position{File: last.Name, Offset: offset})
+		if err != nil {
+			continue
+		}
+		txn, err := r.Next(t.Context())
+		r.Close()
+		if err == nil {
+			return txn.Start.String()
+		}
+	}
+	t.Fatal("no transaction")
+	return ""
 }

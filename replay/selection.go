@@ -39,20 +39,10 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 		s.order[f.Name] = i
 	}
 	var errs []error
-	position := func(flag, text string) binlog.Position {
-		if text == "" {
-			return binlog.Position{}
+	known := func(flag string, p binlog.Position) {
+		if _, ok := s.order[p.File]; !ok && p != (binlog.Position{}) {
+			errs = append(errs, fmt.Errorf("%s %s: there is no file %s among the logs (%s … %s)", flag, p, p.File, log.Files[0].Name, log.Files[len(log.Files)-1].Name))
 		}
-		p, err := ParsePosition(text)
-		if err == nil {
-			if _, ok := s.order[p.File]; !ok {
-				err = fmt.Errorf("position %s: there is no file %s among the logs (%s … %s)", p, p.File, log.Files[0].Name, log.Files[len(log.Files)-1].Name)
-			}
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
-		}
-		return p
 	}
 	gtid := func(flag, text string) binlog.GTID {
 		g, err := binlog.ParseGTID(text)
@@ -61,8 +51,11 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 		}
 		return g
 	}
-	s.start = position("--start-position", r.StartPosition)
-	s.stop = position("--stop-position", r.StopPosition)
+	var err error
+	s.start, s.stop, err = r.positions()
+	errs = append(errs, err)
+	known("--start-position", s.start)
+	known("--stop-position", s.stop)
 	if r.StopBefore != "" {
 		s.stopGTID = gtid("--stop-before-gtid", r.StopBefore)
 	}
@@ -70,7 +63,7 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 		s.skip = append(s.skip, gtid("--skip-gtid", text))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, as(ErrUsage, err)
 	}
 	return s, s.find(ctx, log)
 }
@@ -97,7 +90,7 @@ func (s *selection) find(ctx context.Context, log *binlog.Log) error {
 		txn, err := r.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			for g := range want {
-				return fmt.Errorf("GTID %s is not in the logs from their start on: nothing was applied", g)
+				return as(ErrUsage, fmt.Errorf("GTID %s is not in the logs from their start on: nothing was applied", g))
 			}
 		}
 		if err != nil {
@@ -109,6 +102,26 @@ func (s *selection) find(ctx context.Context, log *binlog.Log) error {
 		delete(want, txn.GTID)
 	}
 	return nil
+}
+
+// positions are where a range begins and ends, zero where it does not say.
+func (r Range) positions() (from, to binlog.Position, err error) {
+	read := func(flag, text string) (p binlog.Position, err error) {
+		if text != "" {
+			if p, err = ParsePosition(text); err != nil {
+				err = as(ErrUsage, fmt.Errorf("%s: %w", flag, err))
+			}
+		}
+		return p, err
+	}
+	from, err = read("--start-position", r.StartPosition)
+	to, err2 := read("--stop-position", r.StopPosition)
+	return from, to, errors.Join(err, err2)
+}
+
+// ended tells whether the range ends at a position, before what lies behind it is read.
+func (s *selection) ended(at binlog.Position) bool {
+	return s.stop != binlog.Position{} && at != binlog.Position{} && !s.before(at, s.stop)
 }
 
 // judge decides about one transaction; why is for the summary.

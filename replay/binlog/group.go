@@ -18,6 +18,7 @@ type grouper struct {
 	begin  begin
 
 	inflater *inflater
+	passing  bool // what cannot be replayed is passed over: it lies before the range
 }
 
 type groupState uint8
@@ -78,6 +79,9 @@ func (g *grouper) take(h Header, body []byte, at int64) (whole bool, err error) 
 		return false, nil
 	}
 	if err := refuse(h, body); err != nil {
+		if g.passing {
+			return false, nil
+		}
 		return false, fmt.Errorf("%w; %s", err, stopBefore(g.position(at)))
 	}
 	if g.state == betweenTxns {

@@ -87,7 +87,7 @@ func (r *Reader) forward(to Position) error {
 	if offset > r.scan.file.Size {
 		return fmt.Errorf("read from %s: the file ends at %d", to, r.scan.file.Size)
 	}
-	r.scan.verify = false
+	r.scan.verify, r.group.passing = false, true
 	for r.scan.offset < offset {
 		at := r.scan.offset
 		if _, _, err := r.event(); err != nil {
@@ -104,7 +104,7 @@ func (r *Reader) forward(to Position) error {
 	if r.group.state != betweenTxns {
 		return fmt.Errorf("read from %s: it lies inside the transaction that begins at %s", to, r.group.txn.Start)
 	}
-	r.scan.verify = true
+	r.scan.verify, r.group.passing = true, false
 	return nil
 }
 

@@ -28,9 +28,29 @@ type Survey struct {
 // A file before the last one may end within a transaction only if the next one proves that it was not
 // committed: the readers of this log leave it out from then on.
 func (l *Log) Survey(ctx context.Context, progress func(bytes int64)) (*Survey, error) {
-	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}}, progress: progress}
+	return l.SurveyRange(ctx, Position{}, Position{}, progress)
+}
+
+// SurveyRange is Survey of the part of a log between two positions, each zero for the log's own end. What lies
+// outside is not looked at: so a log can be replayed up to what cannot be, and on behind it.
+func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(bytes int64)) (*Survey, error) {
+	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}}, progress: progress, from: from, to: to}
+	first := 0
+	if from != (Position{}) {
+		if first = l.find(from.File); first < 0 {
+			return nil, fmt.Errorf("survey binary logs: no file %s is in the log", from.File)
+		}
+	}
 	for number := range l.Files {
-		if err := p.file(ctx, number); err != nil {
+		if number < first {
+			p.found.Bytes += l.Files[number].Size
+			continue
+		}
+		err := p.file(ctx, number)
+		if errors.Is(err, errReached) {
+			break
+		}
+		if err != nil {
 			return nil, fmt.Errorf("survey binary logs: %w", err)
 		}
 	}
@@ -38,16 +58,26 @@ func (l *Log) Survey(ctx context.Context, progress func(bytes int64)) (*Survey, 
 	return p.found, nil
 }
 
+// errReached ends a survey at the end of its range.
+var errReached = errors.New("end of the range")
+
+// reached tells whether a position is at the end of the range or behind it.
+func (p *surveyor) reached(f *File, offset int64) bool {
+	return f.Name == p.to.File && uint64(offset) >= p.to.Offset
+}
+
 // surveyor is the state of a Survey.
 type surveyor struct {
 	log      *Log
 	found    *Survey
 	progress func(int64)
+	from, to Position
 
 	// Of the current file.
 	reader    *Reader
 	in        *GTIDSet // GTIDs of its whole transactions
 	anonymous bool     // a transaction without one
+	partial   bool     // the file is not read from its start
 	end       int64    // of the last whole transaction
 }
 
@@ -62,7 +92,13 @@ func (p *surveyor) report() {
 
 func (p *surveyor) file(ctx context.Context, number int) error {
 	f := p.log.Files[number]
+	if p.reached(f, int64(len(magic))) {
+		return errReached
+	}
 	r, err := p.log.readFile(number, int64(len(magic)))
+	if p.partial = f.Name == p.from.File; p.partial {
+		r, err = p.log.Read(p.from)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +136,9 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		switch {
 		case whole:
 			p.transaction()
+			if p.reached(r.scan.file, r.scan.offset) {
+				return "", errReached
+			}
 		case r.group.state == betweenTxns:
 			p.found.Events++
 			p.end = r.scan.offset
@@ -174,7 +213,7 @@ func (p *surveyor) fileEnds(number int, why string) error {
 // checkChain holds the GTIDs before a file and in it against those before the next one. proved says that they
 // prove that nothing lies between.
 func (p *surveyor) checkChain(f, next *File) (proved bool, err error) {
-	if f.Previous == nil || next.Previous == nil {
+	if f.Previous == nil || next.Previous == nil || p.partial {
 		return false, checkLink(f, next)
 	}
 	all := f.Previous.Clone()
