@@ -332,9 +332,9 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 			case c.Bool("help"):
 				return cli.ShowSubcommandHelp(c)
 			case c.Bool("status"):
-				return interruptible(c.Context, func(ctx context.Context) error { return replay.Status(ctx, target, os.Stdout) })
+				return replayError(c.Context, replay.Status(c.Context, target, os.Stdout))
 			case c.Bool("drop-state"):
-				return interruptible(c.Context, func(ctx context.Context) error { return replay.DropState(ctx, target, c.Bool("force")) })
+				return replayError(c.Context, replay.DropState(c.Context, target, c.Bool("force")))
 			}
 			paths, err := r.Arguments(c.Command.Name, c.Args().Slice(), 1, math.MaxInt, usage)
 			if err != nil {
@@ -367,7 +367,7 @@ func replayError(ctx context.Context, err error) error {
 		status = fleet.ExitUsage
 	case errors.Is(err, target.ErrLocked):
 		status = fleet.ExitLocked
-	case errors.Is(err, replay.ErrRefused):
+	case errors.Is(err, replay.ErrRefused), errors.Is(err, target.ErrUnfinished):
 		status = fleet.ExitRefused
 	case errors.Is(err, replay.ErrUnreachable):
 		status = fleet.ExitUnreachable

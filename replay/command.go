@@ -38,6 +38,10 @@ func (c *Command) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.Before {
+		_, err := fmt.Fprintln(c.Out, "this run has been finished before: nothing to do")
+		return err
+	}
 	if err := s.Write(c.Out, c.OutStyle); err != nil {
 		return err
 	}

@@ -73,6 +73,9 @@ func (r *runner) all(ctx context.Context) (err error) {
 	defer r.run.Close()
 	r.tally.stage(func(s *Stages) { s.Prepare = time.Since(start).Seconds() })
 	if err := r.replay(ctx, sel); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		return r.interrupted(err)
 	}
 	start = time.Now()
@@ -115,6 +118,9 @@ func (r *runner) open(ctx context.Context) error {
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
 func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
 	flavor := r.log.Files[0].Format.Flavor
+	if err := r.server.LockFree(ctx); err != nil {
+		return nil, false, err
+	}
 	for _, f := range r.log.Files {
 		if err := r.server.TakesLog(f.Format); err != nil {
 			return nil, false, as(ErrRefused, fmt.Errorf("%s: %w", f.Name, err))
@@ -140,7 +146,6 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		}
 	}()
 	if r.run.Done {
-		r.cfg.Tell("this run has been finished before: nothing to do")
 		return nil, true, nil
 	}
 	if r.run.Resumed {
@@ -164,6 +169,10 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 // openRun finds or makes the run. A statement that was running at a crash may need a person's word.
 func (r *runner) openRun(ctx context.Context, have *binlog.GTIDSet) (*target.Run, error) {
 	run, err := r.server.Open(ctx, r.spec(have))
+	if err == nil && run.Resumed && run.Spec.Tunable["plan"] != planVersion {
+		run.Close()
+		return nil, fmt.Errorf("resume run: it was begun by a version that plans otherwise (%s, this one %s): go on with that version, or restore the backup and begin again", run.Spec.Tunable["plan"], planVersion)
+	}
 	open, ok := errors.AsType[*target.OpenIntentError](err)
 	if !ok {
 		return run, err
@@ -351,6 +360,7 @@ func (r *runner) summarize() *Summary {
 		s.From = r.log.Files[0].Name + ":4"
 	}
 	s.Resumed = r.run != nil && r.run.Resumed
+	s.Before = r.run != nil && r.run.Done
 	if r.exec != nil {
 		s.Deadlocks, s.Reconnects = r.exec.retries.Deadlocks, r.exec.retries.Lost
 	}

@@ -13,7 +13,7 @@ import (
 func Status(ctx context.Context, opts target.Options, w io.Writer) error {
 	server, err := target.Connect(ctx, opts)
 	if err != nil {
-		return err
+		return as(ErrUnreachable, err)
 	}
 	defer server.Close()
 	runs, err := server.Status(ctx)
@@ -78,7 +78,7 @@ func writeStatus(w io.Writer, s *target.Status) error {
 func DropState(ctx context.Context, opts target.Options, force bool) error {
 	server, err := target.Connect(ctx, opts)
 	if err != nil {
-		return err
+		return as(ErrUnreachable, err)
 	}
 	defer server.Close()
 	return server.DropState(ctx, force)

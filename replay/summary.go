@@ -20,8 +20,9 @@ type Summary struct {
 	Flavor        string    `json:"flavor"`
 	TargetVersion string    `json:"target_version"`
 	Resumed       bool      `json:"resumed"`
-	From          string    `json:"from"` // FILE:OFFSET of the first transaction read
-	To            string    `json:"to"`   // behind the last one
+	Before        bool      `json:"finished_before"` // nothing was left to do
+	From          string    `json:"from"`            // FILE:OFFSET of the first transaction read
+	To            string    `json:"to"`              // behind the last one
 	Stopped       string    `json:"stopped,omitempty"`
 	Torn          string    `json:"torn,omitempty"`
 	LastCommit    time.Time `json:"last_commit"`

@@ -12,7 +12,7 @@ import (
 // that differs and what to do.
 func (t *Table) Fit(layout *binlog.Table) error {
 	if err := t.fit(layout); err != nil {
-		return fmt.Errorf("rows of table %s do not fit: %w (the target must be as it was when the log begins: restore the backup that the log continues, or leave the table out with --ignore-tables)", t, err)
+		return fmt.Errorf("rows of table %s do not fit: %w (the target must be as it was when the log begins: restore the backup that the log continues)", t, err)
 	}
 	return nil
 }

@@ -47,6 +47,20 @@ func (s *Server) stateSession() []string {
 	return sets
 }
 
+// LockFree tells whether another replay is at work, before anything else is asked of the target: ErrLocked.
+func (s *Server) LockFree(ctx context.Context) error {
+	return s.withConn(ctx, func(c *Conn) error {
+		rows, err := c.Query(ctx, "SELECT IS_USED_LOCK('"+lockName+"')")
+		if err != nil {
+			return fmt.Errorf("lock target: %w", err)
+		}
+		if len(rows) == 1 && rows[0][0].Null {
+			return nil
+		}
+		return fmt.Errorf("lock target: %w: %s", ErrLocked, whoHolds(ctx, c))
+	})
+}
+
 // takeLock takes the lock or says who has it.
 func takeLock(ctx context.Context, c *Conn) error {
 	got, err := c.text(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", lockName, int(lockWait.Seconds())))

@@ -135,7 +135,7 @@ func (r *Run) other(ctx context.Context, o record, spec RunSpec) error {
 	if last == nil && intent == nil {
 		return wrapState("remove run", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, o.id)))
 	}
-	return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state",
+	return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state --force",
 		o.started, differences(o.spec.Describe, spec.Describe))
 }
 

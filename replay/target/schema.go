@@ -152,7 +152,7 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 		return nil, err
 	}
 	if len(rows) != 1 {
-		return nil, fmt.Errorf("it is not on the target, or the account may not see it (is this the backup that the log continues? leave the table out with --ignore-tables)")
+		return nil, fmt.Errorf("it is not on the target, or the account may not see it (is this the backup that the log continues?)")
 	}
 	t := &Table{Schema: key.schema, Name: key.name, Engine: rows[0][1].Text}
 	kind := rows[0][0].Text

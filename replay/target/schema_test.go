@@ -133,7 +133,7 @@ func testCache(t *testing.T, c *Conn, schema *Schema) {
 		t.Errorf("after Forget: %v, %v", after, err)
 	}
 	_, err = schema.Table(t.Context(), "app", "gone")
-	mustRefuse(t, err, "`app`.`gone`", "not on the target", "--ignore-tables")
+	mustRefuse(t, err, "`app`.`gone`", "not on the target", "the backup that the log continues")
 	_, err = schema.Table(t.Context(), "app", "view")
 	mustRefuse(t, err, "`app`.`view`", "a view")
 	mustExec(t, c, fmt.Sprintf("KILL %d", schema.conn.ID))
