@@ -21,7 +21,6 @@ type table struct {
 	engine       string
 	columns      []*column
 	unique       [][]string // columns of its unique indexes, the primary key first
-	temporary    bool
 }
 
 func (t *table) String() string { return "`" + t.schema + "`.`" + t.name + "`" }

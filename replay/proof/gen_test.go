@@ -78,12 +78,10 @@ type gen struct {
 
 // session is a connection to the source with the state that statements depend on.
 type session struct {
-	number  int
-	conn    *client.Conn
-	format  string
-	temp    []*table
-	inXA    bool
-	touched bool
+	number int
+	conn   *client.Conn
+	format string
+	temp   []*table
 }
 
 // name returns a new name of an object.

@@ -156,7 +156,9 @@ func crashes(ctx context.Context, tb testing.TB, l *testrig.Local, r *rand.Rand,
 			if err := cmd.Process.Kill(); err != nil {
 				return story, err
 			}
-			<-ended
+			if err := <-ended; err == nil {
+				story = append(story, "it had come to its end")
+			}
 		}
 		if what != "replay" {
 			if err := l.Kill(); err != nil {
@@ -176,7 +178,9 @@ func crashes(ctx context.Context, tb testing.TB, l *testrig.Local, r *rand.Rand,
 				if err := cmd.Process.Kill(); err != nil {
 					return story, err
 				}
-				<-ended
+				if err := <-ended; err == nil {
+					story = append(story, "it had come to its end")
+				}
 				return story, fmt.Errorf("replay hangs: %s", output)
 			}
 		}

@@ -41,9 +41,9 @@ func (r request) config() replay.Config {
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(asReplay); text != "" {
-		os.Exit(replayMain(text)) //nolint:forbidigo // a test's main
+		os.Exit(replayMain(text))
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // a test's main
+	os.Exit(m.Run())
 }
 
 func replayMain(text string) int {
