@@ -84,7 +84,11 @@ func (g *gen) change(s *session) string {
 	case 9:
 		return g.insertSelect(t, again)
 	case 10, 11, 12, 13, 14, 15:
-		return "UPDATE " + pick(g.r, "", "", "IGNORE ") + t.String() + " SET " + g.assignments(t, true) + g.where(t, again)
+		ignore := pick(g.r, "", "", "IGNORE ")
+		if again { // which of two rows collides with the other depends on the order, as it does for c = c + 1
+			ignore = ""
+		}
+		return "UPDATE " + ignore + t.String() + " SET " + g.assignments(t, !again) + g.where(t, again)
 	case 16, 17:
 		return "DELETE FROM " + t.String() + g.where(t, again)
 	case 18:
@@ -228,7 +232,7 @@ func (g *gen) chain(t *table) []string {
 	var out []string
 	for range 2 + g.r.IntN(3) {
 		out = append(out, "DELETE FROM "+t.String()+g.where(t, true), g.insert(t, true),
-			"UPDATE "+t.String()+" SET "+g.assignments(t, true)+g.where(t, true))
+			"UPDATE "+t.String()+" SET "+g.assignments(t, false)+g.where(t, true))
 	}
 	return out
 }
@@ -269,7 +273,7 @@ func (g *gen) twoTables(t *table, s *session) string {
 func (g *gen) partialJSON(t *table, again bool) string {
 	i := slices.IndexFunc(t.columns, func(c *column) bool { return c.dataType == "json" && !c.generated })
 	if i < 0 {
-		return "UPDATE " + t.String() + " SET " + g.assignments(t, true) + g.where(t, again)
+		return "UPDATE " + t.String() + " SET " + g.assignments(t, !again) + g.where(t, again)
 	}
 	change := pick(g.r, "JSON_SET(`%s`, '$.c', 'short')", "JSON_REPLACE(`%s`, '$.a', 'xy')", "JSON_REMOVE(`%s`, '$.b')", "JSON_SET(`%s`, '$.b[1]', 7)")
 	name := t.columns[i].name
