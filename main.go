@@ -317,7 +317,7 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 			&cli.StringFlag{Name: "stop-before-gtid", Usage: "stop before the transaction `GTID`"},
 			&cli.StringSliceFlag{Name: "skip-gtid", Usage: "leave out the transaction `GTID`; may be given again"},
 			&cli.StringFlag{Name: "memory", Usage: "hold at most `SIZE` of the log in memory (default: a quarter of this machine's, at most 2G)"},
-			numberFlag("connections", "apply over `N` connections (default: the number of cores, 2 to 16)"),
+			numberFlag("connections", "apply over `N` connections (default: two for each core, 4 to 16)"),
 			numberFlag("epoch-changes", "end an epoch after `N` changes instead of by memory alone"),
 			&cli.StringFlag{Name: "tmpdir", Usage: "`DIR` for compressed logs, which are inflated there"},
 			&cli.StringFlag{Name: "summary", Usage: "write what was done to `FILE` as JSON"},

@@ -68,9 +68,9 @@ func DefaultMemory() int64 {
 	return maxMemory / 2
 }
 
-// DefaultConnections is how many connections apply chunks: as many as there are cores, since a chunk keeps one
-// of the server's busy; at least 2, so that one can wait for the other's commit, and at most 16.
-func DefaultConnections() int { return min(max(runtime.NumCPU(), 2), 16) }
+// DefaultConnections is how many connections apply chunks: two for each core, since a chunk keeps one of the
+// server's busy while the next one is encoded and sent; at least 4 and at most 16.
+func DefaultConnections() int { return min(max(2*runtime.NumCPU(), 4), 16) }
 
 // withDefaults fills in what was not given and refuses what cannot be.
 func (c Config) withDefaults() (Config, error) {

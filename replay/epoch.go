@@ -38,6 +38,7 @@ type epoch struct {
 	context        map[session.Computing]fold.Context
 	gtids          *binlog.GTIDSet
 	count          counts
+	lookedAt       int64            // changes, when it was last asked whether the epoch should end for the executor
 	streamed       int64            // bytes held by streams
 	orderedChanges map[string]int64 // by table
 }

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"interlock/replay/binlog"
@@ -25,9 +26,11 @@ type executor struct {
 	sessionFormat *binlog.Format
 	temporary     bool
 	folds         chan<- *fold.Epoch
+	idle          *atomic.Bool // it waits for a unit
 	tally         *tally
 	retries       target.Retries
 	inEpoch       bool   // an epoch is begun and not finished
+	underWay      string // the barrier that has begun and is not known to have ended; empty: none
 	reached       cursor // behind the last finished unit
 }
 
@@ -39,7 +42,13 @@ type worker struct {
 
 // work applies units until there are no more.
 func (x *executor) work(ctx context.Context, units <-chan *unit) error {
-	for u := range units {
+	for {
+		x.idle.Store(true)
+		u, ok := <-units
+		x.idle.Store(false)
+		if !ok {
+			return ctx.Err()
+		}
 		if u.epoch != nil {
 			if err := x.epoch(ctx, u); err != nil {
 				return fmt.Errorf("epoch %d (%s to %s): %w", u.epoch.number, u.epoch.from, u.to, err)
@@ -50,7 +59,6 @@ func (x *executor) work(ctx context.Context, units <-chan *unit) error {
 		x.reached = u.to
 		close(u.applied)
 	}
-	return ctx.Err()
 }
 
 // epoch applies what a stretch of the log came to.
@@ -253,9 +261,13 @@ func (x *executor) barrier(ctx context.Context, u *unit) error {
 			return err
 		}
 	}
+	if !b.Transactional {
+		x.underWay = b.What
+	}
 	if err := x.session.Run(ctx, b.Barrier); err != nil {
 		return err
 	}
+	x.underWay = ""
 	if !b.temporary && x.temporary {
 		if err := x.session.SetTemporary(ctx, false); err != nil {
 			return err

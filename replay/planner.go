@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"interlock/replay/binlog"
@@ -47,6 +48,7 @@ type planner struct {
 
 	resume *resumption // nil: the run is new, or past the epoch where it was interrupted
 	units  chan<- *unit
+	idle   *atomic.Bool // the executor waits for a unit
 	tally  *tally
 	waited time.Duration // for the target
 }
@@ -360,8 +362,24 @@ func (p *planner) full(at cursor) bool {
 	if r := p.resume; r != nil && !r.finished {
 		return at == r.to
 	}
-	return p.epoch.bytes() >= p.cfg.MemoryBytes/2-epochReserve ||
-		p.cfg.EpochChanges > 0 && p.epoch.count.Changes >= p.cfg.EpochChanges
+	if p.cfg.EpochChanges > 0 {
+		return p.epoch.count.Changes >= p.cfg.EpochChanges
+	}
+	return p.epoch.bytes() >= p.cfg.MemoryBytes/2-epochReserve || p.feeds()
+}
+
+// feedChanges is from how many changes on an epoch is worth its own eight commits or so.
+const feedChanges = 20_000
+
+// feeds tells whether the epoch had better end now, since the executor has nothing to do and nearly every change
+// in it is to another row: waiting would fold little more away.
+func (p *planner) feeds() bool {
+	e := p.epoch
+	if e.count.Changes < e.lookedAt+feedChanges || !p.idle.Load() {
+		return false
+	}
+	e.lookedAt = e.count.Changes
+	return e.fold.Rows() >= e.count.Changes*9/10
 }
 
 // epochReserve is what is kept of an epoch's half of the memory for its sort, its chunks on their way and the

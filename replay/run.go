@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"interlock/replay/binlog"
@@ -80,7 +81,13 @@ func (r *runner) all(ctx context.Context) (err error) {
 	}
 	start = time.Now()
 	defer func() { r.tally.stage(func(s *Stages) { s.Finish = time.Since(start).Seconds() }) }()
-	return r.finish(ctx)
+	if err := r.finish(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("interrupted when all of the log was on the target: the same command ends the run and opens the target")
+		}
+		return err
+	}
+	return nil
 }
 
 // open reads the log once, before anything is touched.
@@ -146,7 +153,8 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		}
 	}()
 	if r.run.Done {
-		return nil, true, nil
+		// An earlier start may have been killed before it had put the settings back.
+		return nil, true, r.run.Restore(ctx)
 	}
 	if r.run.Resumed {
 		r.cfg.Tell("going on with the run that was interrupted")
@@ -161,9 +169,17 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		return nil, false, err
 	}
 	if err := r.run.Canary(ctx, r.log.Files[0].Format); err != nil {
-		return nil, false, errors.Join(err, r.run.Restore(context.WithoutCancel(ctx)))
+		return nil, false, r.interrupted(err)
 	}
 	return sel, false, nil
+}
+
+// partly tells whether part of an epoch is on the target, from this start of the run or an earlier one.
+func (r *runner) partly() bool {
+	if r.exec != nil {
+		return r.exec.inEpoch
+	}
+	return r.run.Last != nil && !r.run.Last.Finished
 }
 
 // openRun finds or makes the run. A statement that was running at a crash may need a person's word.
@@ -223,21 +239,23 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 		return err
 	}
 	units := make(chan *unit)
-	p.units = units
-	r.exec = &executor{cfg: r.cfg, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, tally: r.tally}
+	p.units, p.idle = units, &atomic.Bool{}
+	r.exec = &executor{cfg: r.cfg, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
 	defer r.exec.close()
 	defer func() {
 		if r.exec.session != nil {
 			r.exec.session.Close()
 		}
 	}()
-	g, ctx := errgroup.WithContext(ctx)
+	g, planning := errgroup.WithContext(ctx)
 	stop := make(chan struct{})
+	// What the planner has handed over is brought to its end where the planner fails behind it: the target is
+	// whole then.
 	g.Go(func() error {
 		defer close(stop)
 		return r.exec.work(ctx, units)
 	})
-	g.Go(func() error { return p.run(ctx) })
+	g.Go(func() error { return p.run(planning) })
 	g.Go(func() error {
 		r.watch(ctx, stop)
 		return nil
@@ -325,13 +343,17 @@ func (r *runner) finish(ctx context.Context) error {
 // interrupted adds to an error what state the target is in. Between the phases of an epoch rows are missing:
 // the target then stays closed.
 func (r *runner) interrupted(cause error) error {
-	if r.exec == nil || !r.exec.inEpoch {
+	if !r.partly() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := r.run.Restore(ctx); err != nil {
 			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
 		}
-		return fmt.Errorf("%w\nthe target is whole up to %s; the same command goes on from there", cause, r.applied())
+		doubt := ""
+		if r.exec != nil && r.exec.underWay != "" {
+			doubt = fmt.Sprintf(", but for what was under way and may have taken effect (%s)", r.exec.underWay)
+		}
+		return fmt.Errorf("%w\nthe target is whole up to %s%s; the same command goes on from there", cause, r.applied(), doubt)
 	}
 	return fmt.Errorf("%w\nthe target is INCONSISTENT: part of an epoch is applied; it stays closed to others until the same command has gone on and ended", cause)
 }

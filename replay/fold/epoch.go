@@ -96,6 +96,15 @@ func (e *Epoch) table(t *Table) (*table, error) {
 // row that goes and comes under the same key takes one net change more, about a tenth.
 const outcomeBytes = changeBytes + 2*sortItemBytes
 
+// Rows is how many different rows the epoch has met: an upper bound of its net changes.
+func (e *Epoch) Rows() int64 {
+	var n int64
+	for _, s := range e.tables {
+		n += int64(s.entries.n) + int64(len(s.bag))
+	}
+	return n
+}
+
 // Bytes is the memory that the epoch holds, everything included, to within a tenth: images, entries, indexes,
 // and what Outcomes will need. It costs nothing to ask.
 func (e *Epoch) Bytes() int64 {
