@@ -44,9 +44,10 @@ bench-replay: prepare
 	@.ci/packages bench
 	cd bench && $(GO) run ./replay
 
+# Other numbers, other workloads: make torture TORTURE='-proof.first 1000 -proof.seeds 50'
 TORTURE ?= -proof.seeds 300 -proof.kills 100
 torture: prepare
-	$(GO) test ./replay/proof -run Torture -count=1 -timeout 6h -v $(TORTURE)
+	$(GO) test ./replay/proof -count=1 -timeout 12h -v $(TORTURE)
 
 # The trees and data directories of the rig's hosts, built once into /var/cache/interlock-rig.
 prepare: packages

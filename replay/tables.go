@@ -26,6 +26,12 @@ func newTable(info *target.Table, layout *binlog.Table) *table {
 		t.fold.Orders = append(t.fold.Orders, orderOf(layout.Columns[column].Type, info.Columns[column].Unsigned))
 	}
 	for i, c := range info.Columns {
+		if c.Generated && i < len(layout.Columns) {
+			if t.fold.Generated == nil {
+				t.fold.Generated = binlog.NewBitmap(len(layout.Columns))
+			}
+			t.fold.Generated.Set(i)
+		}
 		if c.AutoIncrement {
 			t.fold.AutoIncrement, t.fold.AutoOrder = i, orderOf(layout.Columns[i].Type, c.Unsigned)
 		}

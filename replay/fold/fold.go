@@ -35,6 +35,10 @@ type Table struct {
 	// PartialUnsafe says that a row of a partial image cannot be taken out and put back: a unique functional
 	// index. Updates with partial images then need order.
 	PartialUnsafe bool
+	// Generated are the columns that the server computes, nil for none. What the log has of them need not be what
+	// the next change finds (MariaDB logs a virtual column over an AUTO_INCREMENT before the number is known), so
+	// they are not held against it.
+	Generated binlog.Bitmap
 	// Cascades says that foreign keys change rows of the table while a statement goes through it. MySQL 9.6 and later
 	// log such a change, but the statement's own before-image of the row may be older than it (a self-referencing
 	// key): only whether the row is there is then held against what is known, not its other columns.

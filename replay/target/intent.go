@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -108,6 +109,33 @@ func (r *Run) flush(ctx context.Context, c *Conn) error {
 	return nil
 }
 
+// durably runs f while every commit goes to the disk.
+func (r *Run) durably(ctx context.Context, f func() error) error {
+	set := func(ctx context.Context, value string) error {
+		return r.control(ctx, func(c *Conn) error {
+			return wrapState("flush", c.Exec(ctx, "SET GLOBAL innodb_flush_log_at_trx_commit="+value))
+		})
+	}
+	var was string
+	err := r.control(ctx, func(c *Conn) (err error) {
+		was, err = c.text(ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")
+		return wrapState("flush", err)
+	})
+	if err != nil {
+		return err
+	}
+	if was == "1" {
+		return f()
+	}
+	if err := set(ctx, "1"); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return errors.Join(err, set(context.WithoutCancel(ctx), was))
+	}
+	return set(ctx, was)
+}
+
 // fulfil writes down that a barrier has run, in the place of its intent. Where no GTID tells it, that goes to the disk at
 // once: DDL is there already, and a crash before its mark is would leave a question to a person.
 func (r *Run) fulfil(ctx context.Context, e Epoch, gtid string, gtids *binlog.GTIDSet) error {
@@ -167,15 +195,22 @@ func (r *Run) settleIntent(ctx context.Context) error {
 	if there != "0" {
 		return r.settle(ctx, open, true)
 	}
-	others, err := r.conn.text(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND engine <> 'InnoDB' "+
-		"AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')")
-	if err != nil {
-		return fmt.Errorf("look for tables that are not transactional: %w", err)
-	}
-	if others != "0" {
+	if others, err := r.others(ctx, r.conn); err != nil {
+		return err
+	} else if others {
 		return &OpenIntentError{What: open.what}
 	}
 	return r.settle(ctx, open, false)
+}
+
+// others tells whether there are tables of users that are not transactional.
+func (r *Run) others(ctx context.Context, c *Conn) (bool, error) {
+	count, err := c.text(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') "+
+		"AND (engine IS NULL OR engine <> 'InnoDB') AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')")
+	if err != nil {
+		return false, fmt.Errorf("look for tables that are not transactional: %w", err)
+	}
+	return count != "0", nil
 }
 
 // settle writes down how an intent ended.
