@@ -85,11 +85,23 @@ func (s *Server) Close() error {
 }
 
 // sessionSettings are what every connection of ours begins with: nothing that a server's configuration says for
-// applications may end a long statement, quote identifiers anew, or open a transaction on its own.
+// applications may end a long statement, cut a result, garble a name, refuse a write, quote identifiers anew, or
+// open a transaction or end a session on its own. What one product alone has is in its own comments: MariaDB
+// passes over those of MySQL 5.7 and later.
 func (s *Server) sessionSettings(ctx context.Context, c *Conn) error {
 	const week = 7 * 24 * 60 * 60
-	set := fmt.Sprintf("SET SESSION sql_mode='', autocommit=1, wait_timeout=%d, net_read_timeout=3600, net_write_timeout=3600", week)
-	return c.Exec(ctx, set)
+	for _, set := range []string{
+		"SET NAMES utf8mb4", // a server may ignore what the login asks for
+		fmt.Sprintf("SET SESSION sql_mode='', autocommit=1, completion_type=0, wait_timeout=%d, net_read_timeout=3600, net_write_timeout=3600, "+
+			"sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0"+
+			"/*!50708 , max_execution_time=0 *//*M! , max_statement_time=0, idle_transaction_timeout=0 */", week),
+		"SET SESSION TRANSACTION READ WRITE",
+	} {
+		if err := c.Exec(ctx, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Dial opens a connection. It belongs to one goroutine at a time, its Close apart.

@@ -50,14 +50,23 @@ func (s *Server) stateSession() []string {
 // LockFree tells whether another replay is at work, before anything else is asked of the target: ErrLocked.
 func (s *Server) LockFree(ctx context.Context) error {
 	return s.withConn(ctx, func(c *Conn) error {
-		rows, err := c.Query(ctx, "SELECT IS_USED_LOCK('"+lockName+"')")
-		if err != nil {
-			return fmt.Errorf("lock target: %w", err)
+		for deadline := time.Now().Add(lockWait); ; {
+			rows, err := c.Query(ctx, "SELECT IS_USED_LOCK('"+lockName+"')")
+			if err != nil {
+				return fmt.Errorf("lock target: %w", err)
+			}
+			if len(rows) == 1 && rows[0][0].Null {
+				return nil
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("lock target: %w: %s", ErrLocked, whoHolds(ctx, c))
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
-		if len(rows) == 1 && rows[0][0].Null {
-			return nil
-		}
-		return fmt.Errorf("lock target: %w: %s", ErrLocked, whoHolds(ctx, c))
 	})
 }
 

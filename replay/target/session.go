@@ -206,28 +206,32 @@ func (s *Session) own(ctx context.Context, b Barrier) error {
 }
 
 // disown goes back to transactions without a GTID. A barrier that committed nothing under its GTID leaves it to an
-// empty transaction, as the source's log has it.
+// empty transaction, as the source's log has it. XA ROLLBACK lets go of the GTID without using it (9.7 with
+// sql_log_bin=0): it is named again. To name one that is still owned is an error, after which it is not.
 func (s *Session) disown(ctx context.Context, b Barrier) error {
 	gtid := s.ownGTID(b)
 	if gtid == "" {
 		return nil
 	}
-	there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
-	if err != nil {
-		return fmt.Errorf("look for GTID %s: %w", gtid, err)
-	}
-	statements := []string{"SET SESSION gtid_next=_latin1'AUTOMATIC'"}
-	if there == "0" {
-		// XA ROLLBACK has let go of the GTID without using it (9.7 with sql_log_bin=0): it is named again.
-		statements = []string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid), "START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"}
-	}
-	const stillOwned = 1790 // all but XA ROLLBACK: there is no need to name it again
-	for i, sql := range statements {
-		if err := s.sender.conn.Exec(ctx, sql); err != nil && !(i == 0 && there == "0" && errorCode(err) == stillOwned) {
-			return fmt.Errorf("end GTID %s: %w", gtid, err)
+	empty := []string{"START TRANSACTION", "COMMIT"}
+	for _, statements := range [][]string{nil, empty, append([]string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid)}, empty...)} {
+		for _, sql := range statements {
+			if err := s.sender.conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("end GTID %s: %w", gtid, err)
+			}
+		}
+		there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+		if err != nil {
+			return fmt.Errorf("look for GTID %s: %w", gtid, err)
+		}
+		if there != "0" {
+			if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
+				return fmt.Errorf("end GTID %s: %w", gtid, err)
+			}
+			return nil
 		}
 	}
-	return nil
+	return fmt.Errorf("end GTID %s: the server does not take it up", gtid)
 }
 
 // quoteHexless is a string literal of a GTID, which needs no escapes in any sql_mode: the session's is the log's.

@@ -94,8 +94,8 @@ func (s *Server) setAll(ctx context.Context, c *Conn) error {
 			continue // ours from before, or the server's own: nothing to put back
 		}
 		previous := now
-		if i := slices.IndexFunc(all, func(k kept) bool { return k.name == want.name && same(now, k.ours) }); i >= 0 {
-			previous = all[i].previous // ours of a version that set another value
+		if i := slices.IndexFunc(all, func(k kept) bool { return k.name == want.name && k.set(now) }); i >= 0 {
+			previous = all[i].previous // ours of a version that set another value, or of a flush
 		}
 		// First written down, then set: between the two a crash leaves a row that Restore finds to be void.
 		err = c.Exec(ctx, fmt.Sprintf("REPLACE INTO %s.setting (name, previous, ours) VALUES (%s, %s, %s)",
@@ -108,6 +108,12 @@ func (s *Server) setAll(ctx context.Context, c *Conn) error {
 		}
 	}
 	return nil
+}
+
+// set tells whether a value of the variable is of our making. Run.flush has another one for the length of a commit,
+// in which a start may have ended.
+func (k kept) set(now string) bool {
+	return same(now, k.ours) || k.name == "innodb_flush_log_at_trx_commit" && now == "1"
 }
 
 // stillLetIn makes sure that the target has not been closed to ourselves.
@@ -129,7 +135,7 @@ func restoreSettings(ctx context.Context, c *Conn) error {
 		if err != nil {
 			return err
 		}
-		if same(now, k.ours) {
+		if k.set(now) {
 			if err := setGlobal(ctx, c, k.name, k.previous); err != nil {
 				return err
 			}

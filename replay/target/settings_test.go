@@ -81,14 +81,26 @@ func TestSettings(t *testing.T) {
 
 		// A value that somebody has changed meanwhile is his.
 		apply()
-		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=1")
+		mustExec(t, c, "SET GLOBAL max_allowed_packet=67108864")
 		restore()
 		theirs := map[string]string{}
 		for name, value := range before {
 			theirs[name] = value
 		}
-		theirs["innodb_flush_log_at_trx_commit"] = "1"
+		theirs["max_allowed_packet"] = "67108864"
 		wantValues(theirs)
+		mustExec(t, c, "SET GLOBAL max_allowed_packet="+before["max_allowed_packet"])
+
+		// A start that was killed within a flush has left 1: ours, in the next start and at the end.
+		apply()
+		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=1")
+		restore()
+		wantValues(before)
+		apply()
+		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=1")
+		apply()
+		restore()
+		wantValues(before)
 
 		// A server that was killed has forgotten ours, and starts with its configuration's.
 		configuredEvents := map[binlog.Flavor]string{binlog.MySQL: "ON", binlog.MariaDB: "OFF"}[s.Flavor]

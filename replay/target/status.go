@@ -16,10 +16,10 @@ type Status struct {
 	Holder       string // who runs it now, and since when; empty: nobody
 	Epoch        Epoch
 	ChunksDone   int
-	Inconsistent bool   // an epoch with a first phase has begun and is unfinished: rows are missing
+	Inconsistent bool   // part of an epoch is applied: rows are missing, or there before their time
 	Intent       string // a barrier that has begun and is not known to have ended
 	Temporary    bool   // temporary tables are open: it cannot be resumed once it is interrupted
-	Closed       bool   // the target is closed to others for the run
+	Closed       bool   // the target has settings of a run's, and is closed to others
 }
 
 // Status reads the runs that the target knows, oldest first. It changes nothing.
@@ -47,7 +47,7 @@ func (s *Server) Status(ctx context.Context) ([]Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		st.Closed = !st.Done && settings != "0"
+		st.Closed = settings != "0"
 		out = append(out, st)
 	}
 	return out, nil
@@ -68,13 +68,12 @@ func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
 	}
 	if last != nil {
 		st.Epoch, st.ChunksDone = *last, last.Chunks
-		st.Inconsistent = last.Goes && !last.Finished
 		if !last.Finished {
 			done, err := chunksDone(ctx, c, one.id, last.Number)
 			if err != nil {
 				return st, err
 			}
-			st.ChunksDone = len(done)
+			st.ChunksDone, st.Inconsistent = len(done), len(done) > 0
 		}
 	}
 	open, err := readIntent(ctx, c, one.id)
@@ -90,8 +89,9 @@ func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
 // ErrUnfinished is why DropState refuses.
 var ErrUnfinished = errors.New("a run on this server is unfinished")
 
-// DropState removes the schema interlock_replay. Where a run is unfinished that is refused, unless unfinished says
-// that it may go too: the state came with the backup, or the server has been given up.
+// DropState removes the schema interlock_replay, and puts back first what a run has set and not put back. Where a
+// run is unfinished that is refused, unless unfinished says that it may go too: the state came with the backup, or
+// the server has been given up.
 func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 	c, err := s.control(ctx)
 	if err != nil {
@@ -118,6 +118,10 @@ func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 				return fmt.Errorf("drop state: %w, begun %s UTC: resume it, or, if the server has been restored since, drop its state with --force", ErrUnfinished, one.started)
 			}
 		}
+	}
+	// A state that cannot be read holds no settings that could be: force is for that, too.
+	if err := restoreSettings(ctx, c); err != nil && (there || absent(err) != nil && !unfinished) {
+		return fmt.Errorf("drop state: %w", err)
 	}
 	if err := c.Exec(ctx, "DROP DATABASE "+stateSchema); err != nil {
 		return fmt.Errorf("drop state: %w", err)
