@@ -165,7 +165,7 @@ func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 		if err := s.own(ctx, b); err != nil {
 			return err
 		}
-		if err := s.steps(ctx, b.Steps); err != nil {
+		if err := s.stepsOrNone(ctx, b.Steps); err != nil {
 			return err
 		}
 		return s.disown(ctx, b)
