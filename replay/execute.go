@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -264,10 +265,13 @@ func (x *executor) barrier(ctx context.Context, u *unit) error {
 	if !b.Transactional {
 		x.underWay = b.What
 	}
-	if err := x.session.Run(ctx, b.Barrier); err != nil {
+	err := x.session.Run(ctx, b.Barrier)
+	if err == nil || errors.Is(err, target.ErrUndone) {
+		x.underWay = ""
+	}
+	if err != nil {
 		return err
 	}
-	x.underWay = ""
 	if !b.temporary && x.temporary {
 		if err := x.session.SetTemporary(ctx, false); err != nil {
 			return err
