@@ -147,7 +147,7 @@ const erUnknownSystemVariable = 1193
 
 func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	where := fmt.Sprintf(" WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s", quoteText(key.schema), quoteText(key.name))
-	rows, err := c.query(ctx, "SELECT TABLE_TYPE, ENGINE, CREATE_OPTIONS FROM information_schema.TABLES"+where)
+	rows, err := c.query(ctx, "SELECT TABLE_TYPE, ENGINE, CREATE_OPTIONS, TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"+where)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,8 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if group, tied := groups[key]; tied {
+	// By the server's own spelling: with lower_case_table_names=1 the log's may be another one.
+	if group, tied := groups[tableName{rows[0][3].Text, rows[0][4].Text}]; tied {
 		t.Group, t.Actions = group.name, group.actions
 	}
 	return t, nil

@@ -193,3 +193,23 @@ func TestForeignKeys(t *testing.T) {
 		}
 	})
 }
+
+// A table that the target spells otherwise than the log is known by its foreign keys all the same: passed over, their
+// cascades would be lost.
+func TestForeignKeysOfLowerCaseNames(t *testing.T) {
+	local := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB, Settings: []string{"lower-case-table-names=1"}})
+	s := connect(t, Options{Socket: local.Socket, User: "root"})
+	mustExec(t, dial(t, s), "CREATE DATABASE App", "CREATE TABLE App.Parent (id INT PRIMARY KEY)",
+		"CREATE TABLE App.Child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES App.Parent (id) ON DELETE CASCADE)")
+	schema := s.Schema()
+	defer schema.Close()
+	for _, name := range []string{"Parent", "Child", "child"} {
+		table, err := schema.Table(t.Context(), "App", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if table.Group == "" || !table.Actions {
+			t.Errorf("%s: group %q, actions %t", name, table.Group, table.Actions)
+		}
+	}
+}
