@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -56,18 +55,6 @@ type planner struct {
 type stickiness struct {
 	why        string
 	left, next int
-}
-
-// beforeInterruption is why what an earlier start of the run has applied is skipped.
-const beforeInterruption = "applied before the run was interrupted"
-
-// resumption is what a resumed run knows of the unit that was not finished.
-type resumption struct {
-	from, to cursor
-	ordered  map[string]string // as then
-	number   int64
-	finished bool // the unit was, and the next one begins at to
-	passed   bool // the reader is past from
 }
 
 // unit is one piece of work for the executor, in order.
@@ -259,36 +246,6 @@ func countChanges(rows *binlog.Rows) (int64, error) {
 
 func (p *planner) beginTxn() { p.maps.Clear() }
 
-// behind tells whether a transaction lies wholly before the place where a resumed run goes on.
-func (p *planner) behind(txn *binlog.Txn) bool {
-	r := p.resume
-	if r == nil || r.passed {
-		return false
-	}
-	at := r.from
-	if r.finished {
-		at = r.to
-	}
-	if p.sel.before(txn.Start, at.Txn) {
-		return true
-	}
-	r.passed = true
-	return false
-}
-
-// remember keeps what a transaction that is behind us left open.
-func (p *planner) remember(txn *binlog.Txn) {
-	switch {
-	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
-		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
-	case txn.Ending == binlog.EndPrepare:
-		p.xaKept[txn.XID] = true
-	case txn.Ending == binlog.EndBare && txn.XID != "":
-		delete(p.xa, txn.XID)
-		delete(p.xaKept, txn.XID)
-	}
-}
-
 // nothing is a transaction without effect: its GTID counts.
 func (p *planner) nothing(ctx context.Context, txn *binlog.Txn, size counts) error {
 	for ev, err := range p.reader.Events(ctx) {
@@ -415,19 +372,6 @@ func (p *planner) flush(ctx context.Context, at cursor) error {
 	return err
 }
 
-// resumed checks that the first unit of a resumed run ends where it did before.
-func (p *planner) resumed(at cursor) error {
-	r := p.resume
-	if r == nil {
-		return nil
-	}
-	p.resume = nil
-	if !r.finished && at != r.to {
-		return fmt.Errorf("the interrupted epoch %d ended at %s and now ends at %s: these are not the same logs or options", r.number, r.to, at)
-	}
-	return nil
-}
-
 func (p *planner) send(ctx context.Context, u *unit) (*unit, error) {
 	u.applied = make(chan struct{})
 	defer p.waits(time.Now())
@@ -452,6 +396,3 @@ func (p *planner) wait(ctx context.Context, u *unit) error {
 		return ctx.Err()
 	}
 }
-
-// groupsOf lists the ordered groups of an epoch, sorted.
-func (e *epoch) groupsOf() []string { return slices.Sorted(maps.Keys(e.ordered)) }

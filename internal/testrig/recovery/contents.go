@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"interlock/internal/report" //nolint:depguard // see main.go
+	"interlock/internal/report"
 	"interlock/internal/testrig"
 
 	"github.com/go-mysql-org/go-mysql/client"

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"interlock/internal/report" //nolint:depguard // see main.go
+	"interlock/internal/report"
 	"interlock/internal/testrig"
 )
 

@@ -14,7 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"interlock/internal/report" //nolint:depguard // a program for people, not the rig: its table is drawn as interlock's are
+	"interlock/internal/report"
 
 	"golang.org/x/term"
 )

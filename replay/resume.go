@@ -1,0 +1,62 @@
+package replay
+
+import (
+	"fmt"
+
+	"interlock/replay/binlog"
+)
+
+// beforeInterruption is why what an earlier start of the run has applied is skipped.
+const beforeInterruption = "applied before the run was interrupted"
+
+// resumption is what a resumed run knows of the unit that was not finished.
+type resumption struct {
+	from, to cursor
+	ordered  map[string]string // as then
+	number   int64
+	finished bool // the unit was, and the next one begins at to
+	passed   bool // the reader is past from
+}
+
+// behind tells whether a transaction lies wholly before the place where a resumed run goes on.
+func (p *planner) behind(txn *binlog.Txn) bool {
+	r := p.resume
+	if r == nil || r.passed {
+		return false
+	}
+	at := r.from
+	if r.finished {
+		at = r.to
+	}
+	if p.sel.before(txn.Start, at.Txn) {
+		return true
+	}
+	r.passed = true
+	return false
+}
+
+// remember keeps what a transaction that is behind us left open.
+func (p *planner) remember(txn *binlog.Txn) {
+	switch {
+	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
+		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
+	case txn.Ending == binlog.EndPrepare:
+		p.xaKept[txn.XID] = true
+	case txn.Ending == binlog.EndBare && txn.XID != "":
+		delete(p.xa, txn.XID)
+		delete(p.xaKept, txn.XID)
+	}
+}
+
+// resumed checks that the first unit of a resumed run ends where it did before.
+func (p *planner) resumed(at cursor) error {
+	r := p.resume
+	if r == nil {
+		return nil
+	}
+	p.resume = nil
+	if !r.finished && at != r.to {
+		return fmt.Errorf("the interrupted epoch %d ended at %s and now ends at %s: these are not the same logs or options", r.number, r.to, at)
+	}
+	return nil
+}
