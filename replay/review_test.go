@@ -171,7 +171,7 @@ func TestReviewHistories(t *testing.T) {
 		both := newPair(t, p)
 		all := histories(p)
 		for _, name := range slices.Sorted(maps.Keys(all)) {
-			t.Run(name, func(t *testing.T) { both.same(t, all[name], replay.Config{EpochChanges: 5}) })
+			t.Run(name, func(t *testing.T) { both.same(t, all[name], replay.Config{EpochChanges: 20}) })
 		}
 	})
 }

@@ -71,10 +71,11 @@ func orderOf(t binlog.ColumnType, unsigned bool) fold.Order {
 // withoutTransactions tells whether a transaction of rows changes a table whose engine has none: then it cannot
 // share a transaction with its mark, and runs as it stands, behind an intent.
 func (p *planner) withoutTransactions(ctx context.Context, txn *binlog.Txn) (bool, error) {
-	if p.flavor == binlog.MariaDB && txn.Transactional {
-		return false, nil
-	}
-	if all, err := p.allTransactional(ctx); all || err != nil {
+	if p.flavor == binlog.MariaDB { // its log tells; the server's own tables are Aria's
+		if txn.Transactional {
+			return false, nil
+		}
+	} else if all, err := p.allTransactional(ctx); all || err != nil {
 		return false, err
 	}
 	p.beginTxn()
