@@ -37,8 +37,12 @@ func room(n int) int { return (n + granule - 1) &^ (granule - 1) }
 func (a *arena) alloc(n int) ref {
 	n = room(n)
 	if len(a.slabs) == 0 || a.used+n > len(a.slabs[a.open]) {
-		if n > slabBytes/4 {
-			return ref(a.grow(n)) << 32 // a slab of its own; the open one stays open
+		if n > slabBytes/4 { // a slab of its own; the open one stays open
+			own := a.grow(n)
+			if len(a.slabs) == 1 {
+				a.open, a.used = own, n // there was none, and this one is full
+			}
+			return ref(own) << 32
 		}
 		a.closeSlab()
 		size := slabBytes
