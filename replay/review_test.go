@@ -70,15 +70,12 @@ func (p *pair) same(t *testing.T, script string, cfg replay.Config) *replay.Summ
 // everything is all that a server holds, by name: definitions and rows.
 func everything(t *testing.T, l *testrig.Local) map[string]string {
 	t.Helper()
-	all := map[string]string{}
+	// One call of the client for all: a section begins with its name.
+	const mark = "--- "
+	var script strings.Builder
+	script.WriteString("SET NAMES utf8mb4;\n")
 	look := func(name, sql string) {
-		out, err := l.Exec(t.Context(), "SET NAMES utf8mb4; "+sql)
-		if err != nil {
-			out = err.Error()
-		}
-		lines := strings.Split(out, "\n")
-		sort.Strings(lines)
-		all[name] = strings.Join(lines, "\n")
+		fmt.Fprintf(&script, "SELECT '%s%s';\n%s;\n", mark, strings.ReplaceAll(name, "'", "''"), sql)
 	}
 	mine := " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'interlock_replay')"
 	tables, err := l.Exec(t.Context(), "SET NAMES utf8mb4; SELECT CONCAT('`', REPLACE(table_schema, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`') FROM information_schema.tables WHERE table_schema"+mine)
@@ -99,6 +96,17 @@ func everything(t *testing.T, l *testrig.Local) map[string]string {
 	look("zones", "SELECT * FROM mysql.time_zone_name")
 	if l.Product == testrig.MySQL {
 		look("gtids", "SELECT @@GLOBAL.gtid_executed")
+	}
+	out, err := l.Exec(t.Context(), script.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for section := range strings.SplitSeq("\n"+out, "\n"+mark) {
+		name, rows, _ := strings.Cut(section, "\n")
+		lines := strings.Split(rows, "\n")
+		sort.Strings(lines)
+		all[name] = strings.Join(lines, "\n")
 	}
 	return all
 }
