@@ -1,0 +1,136 @@
+package replay_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+	"interlock/replay"
+)
+
+var huge = flag.Bool("replay.huge", false, "rows of 200 MB and a transaction of 2 GB, too: minutes and 10 GB of disk")
+
+// Rows and transactions that are larger than the memory of the run.
+func TestLargerThanMemory(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		megabytes, rows := 16, 60
+		if *huge {
+			megabytes, rows = 200, 2000
+		}
+		dir := t.TempDir()
+		packet := []string{"max-allowed-packet=1G", "innodb-buffer-pool-size=256M"}
+		if p == testrig.MySQL {
+			packet = append(packet, "innodb-redo-log-capacity=4G")
+		} else {
+			packet = append(packet, "innodb-log-file-size=4G")
+		}
+		source := testrig.LocalFor(t, testrig.LocalSpec{Product: p, Settings: packet, TempDir: dir})
+		script := fmt.Sprintf(`CREATE DATABASE d; CREATE TABLE d.wide (id INT PRIMARY KEY, b LONGBLOB, n INT);
+INSERT INTO d.wide VALUES (1, REPEAT('x', %[1]d<<20), 1), (2, REPEAT('y', 100), 1); UPDATE d.wide SET n = 2;
+CREATE TABLE d.many (id INT AUTO_INCREMENT PRIMARY KEY, b LONGBLOB); BEGIN; INSERT INTO d.many (b) VALUES (REPEAT('z', 1<<20));
+%[2]s UPDATE d.many SET b = CONCAT(id, b) WHERE id %% 3 = 0; COMMIT;`, megabytes,
+			strings.Repeat("INSERT INTO d.many (b) SELECT b FROM d.many LIMIT "+fmt.Sprint(rows/20)+";\n", 20))
+		if _, err := source.Exec(t.Context(), script); err != nil {
+			t.Fatal(err)
+		}
+		files, err := source.BinlogFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		const look = "SELECT id, n, LENGTH(b), CRC32(b) FROM d.wide UNION ALL SELECT COUNT(*), 0, SUM(LENGTH(b)), SUM(CRC32(b) + id) FROM d.many"
+		want, err := source.Exec(t.Context(), look)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := testrig.LocalFor(t, testrig.LocalSpec{Product: p, Settings: packet[1:], TempDir: dir})
+		s, err := run(t, to, replay.Config{Paths: files, MemoryBytes: 64 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := to.Exec(t.Context(), look); err != nil || got != want {
+			t.Errorf("rows %q, %v; want %q", got, err, want)
+		}
+		t.Logf("%d MB of log in %d epochs, %.1f s, peak memory %d MB", s.Read.Bytes>>20, s.Epochs, s.Seconds, s.PeakMemory>>20)
+		if s.Epochs < 2 {
+			t.Errorf("%d epochs: the transaction did not end any", s.Epochs)
+		}
+	})
+}
+
+// A disk that is full stops the run with the server's words; with room again the same command ends it. MySQL alone:
+// MariaDB maps its log where the data is in memory, as a small file system for a test is, and dies by SIGBUS.
+func TestDiskFull(t *testing.T) {
+	const p = testrig.MySQL
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+	script := `CREATE DATABASE d; CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, b MEDIUMBLOB);` +
+		strings.Repeat("INSERT INTO d.t (b) VALUES (REPEAT(UUID(), 20000));", 120) + "SELECT COUNT(*), SUM(CRC32(b)) FROM d.t;"
+	want, err := source.Exec(t.Context(), script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := source.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := smallDisk(t, "600M")
+	settings := []string{"skip-log-bin", "innodb-redo-log-capacity=16M"}
+	to := testrig.LocalFor(t, testrig.LocalSpec{Product: p, TempDir: dir, Settings: settings})
+	filler := filepath.Join(dir, "filler")
+	fill(t, dir, filler, 40<<20)
+	if _, err = run(t, to, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "MiB free") {
+		t.Fatalf("a target without room is not refused: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, dir, filler, 78<<20)
+	if _, err = run(t, to, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "is full") {
+		t.Fatalf("the run on a disk that fills up: %v", err)
+	}
+	t.Log(err)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = run(t, to, replay.Config{Paths: files}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Exec(t.Context(), "SELECT COUNT(*), SUM(CRC32(b)) FROM d.t"); err != nil || got != want {
+		t.Errorf("rows %q, %v; want %q", got, err, want)
+	}
+}
+
+// smallDisk is a file system of its own.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size+",mode=755", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// fill leaves so many bytes free.
+func fill(t *testing.T, dir, file string, free int64) {
+	t.Helper()
+	out, err := exec.Command("df", "--output=avail", "-B1", dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var avail int64
+	if _, err := fmt.Sscan(strings.Fields(string(out))[1], &avail); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("fallocate", "-l", fmt.Sprint(avail-free), file).CombinedOutput(); err != nil {
+		t.Fatalf("fallocate: %v: %s", err, out)
+	}
+}
