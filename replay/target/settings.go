@@ -14,6 +14,9 @@ import (
 // setting is a global variable that is another during a run.
 type setting struct{ name, value string }
 
+// flushSetting is the one that Run.flush and Run.durably change during a run.
+const flushSetting = "innodb_flush_log_at_trx_commit"
+
 // maxPacket is the largest max_allowed_packet of both servers: 1 GiB.
 const maxPacket = 1 << 30
 
@@ -25,7 +28,7 @@ func (s *Server) settings() []setting {
 		// New connections have it: those that are open keep theirs.
 		{"max_allowed_packet", strconv.Itoa(maxPacket)},
 		// Data and marks share one redo log: a crash takes back both.
-		{"innodb_flush_log_at_trx_commit", "0"},
+		{flushSetting, "0"},
 	}
 	if s.Flavor == binlog.MySQL {
 		return append(all, setting{"offline_mode", "1"})
@@ -90,8 +93,11 @@ func (s *Server) setAll(ctx context.Context, c *Conn) error {
 		if err != nil {
 			return err
 		}
-		if same(now, want.value) || want.name == "event_scheduler" && now == "DISABLED" {
-			continue // ours from before, or the server's own: nothing to put back
+		// Ours from before, or the server's own: nothing to put back. But Run.flush sets this one to 1 for a while, and a
+		// start after a kill in that while must not take the 1 for the server's own.
+		flushes := want.name == flushSetting
+		if same(now, want.value) && !flushes || want.name == "event_scheduler" && now == "DISABLED" {
+			continue
 		}
 		previous := now
 		if i := slices.IndexFunc(all, func(k kept) bool { return k.name == want.name && k.set(now) }); i >= 0 {
@@ -113,7 +119,7 @@ func (s *Server) setAll(ctx context.Context, c *Conn) error {
 // set tells whether a value of the variable is of our making. Run.flush has another one for the length of a commit,
 // in which a start may have ended.
 func (k kept) set(now string) bool {
-	return same(now, k.ours) || k.name == "innodb_flush_log_at_trx_commit" && now == "1"
+	return same(now, k.ours) || k.name == flushSetting && now == "1"
 }
 
 // stillLetIn makes sure that the target has not been closed to ourselves.

@@ -102,6 +102,16 @@ func TestSettings(t *testing.T) {
 		restore()
 		wantValues(before)
 
+		// So it has where the server's own value is ours.
+		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=0")
+		apply()
+		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=1")
+		apply()
+		restore()
+		if got := mustText(t, c, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"); got != "0" {
+			t.Errorf("innodb_flush_log_at_trx_commit was put back to %s, want 0", got)
+		}
+
 		// A server that was killed has forgotten ours, and starts with its configuration's.
 		configuredEvents := map[binlog.Flavor]string{binlog.MySQL: "ON", binlog.MariaDB: "OFF"}[s.Flavor]
 		mustExec(t, c, "SET GLOBAL innodb_flush_log_at_trx_commit=1", "SET GLOBAL event_scheduler="+configuredEvents)
