@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -154,13 +155,37 @@ func (t *trio) report(tb testing.TB, seed uint64, g *gen, diff []string) {
 	if err := restart(tb.Context(), t.ours); err != nil {
 		tb.Fatal(err)
 	}
-	kept := filepath.Join(os.TempDir(), fmt.Sprintf("interlock-proof-%s-%d.sql", t.setup.name, seed))
+	kept := filepath.Join(os.TempDir(), fmt.Sprintf("interlock-proof-%s-%d", t.setup.name, seed))
 	text := strings.Join(g.initial, ";\n") + ";\n-- the log begins\n" + strings.Join(g.history, "\n") + "\n"
-	if err := os.WriteFile(kept, []byte(text), 0o600); err != nil {
+	if err := t.keep(kept, text); err != nil {
 		tb.Error(err)
 	}
-	tb.Errorf("seed %d on %s differs:\n%s\nwhat ran is in %s; again: go test ./replay/proof -run '^%s$' -proof.product %s -proof.seed %d",
+	tb.Errorf("seed %d on %s differs:\n%s\nwhat ran and its logs are in %s; again: go test ./replay/proof -run '^%s$' -proof.product %s -proof.seed %d",
 		seed, t.setup.name, strings.Join(diff, "\n"), kept, strings.SplitN(tb.Name(), "/", 2)[0], t.setup.name, seed)
+}
+
+// keep writes what ran into a directory, beside the source's logs.
+func (t *trio) keep(dir, text string) error {
+	files, err := t.source.BinlogFiles()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "history.sql"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	for _, file := range files {
+		log, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), log, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // The harness itself: what the pipe makes of a log is what the source had, but for what the log does not hold: see
