@@ -163,6 +163,11 @@ func TestScripts(t *testing.T) {
 	computed := func(t *Table) { t.Recomputed = true }
 	unsafe := func(t *Table) { t.PartialUnsafe = true }
 	text := func(t *Table) { t.Key, t.Orders = []int{1, 0}, []Order{OrderBytes, OrderSigned} }
+	geometry := func(table *Table) {
+		columns := slices.Clone(scriptColumns)
+		columns[3] = column{typ: binlog.ColGeometry, meta: []byte{1}} // its bytes are a VARCHAR's
+		table.Layout = layout(t, columns)
+	}
 	const again = ": the log lacks a change to that row or holds one twice"
 	for _, c := range []struct {
 		name         string // the invariant by number, and the case
@@ -195,6 +200,8 @@ func TestScripts(t *testing.T) {
 		{"4 a unique column goes and comes", keyed, "update 1,a,7,x > 1,b,7,x", "- 1,_,_,_\n+ 1,b,7,x", 0},
 		{"4 swapped unique columns", keyed, "update 1,a,7,x > 1,c,7,x\nupdate 2,b,7,x > 2,a,7,x\nupdate 1,c,7,x > 1,b,7,x",
 			"- 1,_,_,_\n- 2,_,_,_\n+ 1,b,7,x\n+ 2,a,7,x", 1},
+		{"4 a geometry becomes empty by a new row alone", geometry, "delete 1,a,7,x\ninsert 1,a,7,", "- 1,_,_,_\n+ 1,a,7,", 1},
+		{"4 another geometry, or none before", geometry, "delete 1,a,7,x\ninsert 1,a,7,y\ndelete 2,b,7,\ninsert 2,b,7,x", "~ 1,_,_,_ > _,_,_,y\n~ 2,_,_,_ > _,_,_,x", 2},
 		{"5 minimal updates are merged", keyed, "update 1,_,_,_ > _,_,8,_\nupdate 1,_,_,_ > _,_,_,y\nupdate 1,_,_,_ > _,_,9,_", "~ 1,_,_,_ > _,_,9,y", 2},
 		{"5 minimal update of an inserted row", keyed, "insert 1,a,_,_\nupdate 1,_,_,_ > _,b,_,_", "+ 1,b,_,_", 1},
 		{"5 minimal delete and partial insert", keyed, "delete 1,_,_,_\ninsert 1,a,_,_", "- 1,_,_,_\n+ 1,a,_,_", 1},
