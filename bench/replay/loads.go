@@ -126,7 +126,7 @@ func (w *writer) ddl(n, tables int) error {
 		}
 		return w.exec("ALTER TABLE extra%d ADD COLUMN more INT", group)
 	default:
-		return w.exec("DROP TABLE IF EXISTS extra%d", group-2)
+		return w.exec("DROP TABLE IF EXISTS extra%d", max(group-2, 0))
 	}
 }
 

@@ -168,8 +168,11 @@ func (b *bench) all(ctx context.Context, c choice) ([]*result, error) {
 		if len(c.workloads) > 0 && !slices.Contains(c.workloads, w.name) {
 			continue
 		}
-		if err := b.one(ctx, w, c, t); err != nil {
-			return nil, fmt.Errorf("measure %s on %s: %w", w.name, b.product, err)
+		if err := b.one(ctx, w, c, t); ctx.Err() != nil {
+			return nil, err
+		} else if err != nil { // what was measured before it is still worth its table
+			fmt.Fprintf(os.Stderr, "bench: measure %s on %s: %v\n", w.name, b.product, err)
+			b.failed = true
 		}
 	}
 	if (len(c.workloads) == 0 || slices.Contains(c.workloads, lengthName)) && c.wants("interlock") {
