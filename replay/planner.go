@@ -221,7 +221,7 @@ func (p *planner) countEvent(f *binlog.Format, ev *binlog.Event) (int64, error) 
 // countChanges counts the rows of an event, a pair of images of an update being one change.
 func countChanges(rows *binlog.Rows) (int64, error) {
 	if rows.Kind == binlog.PartialUpdateRows {
-		return 1, nil // its images cannot be walked: one change at least; see docs/design.md
+		return 1, nil // its images are not walked: one change at least
 	}
 	var n int64
 	data := rows.Data
