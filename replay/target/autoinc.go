@@ -14,7 +14,9 @@ import (
 //
 // The reference is what row events leave behind one by one (tried on MySQL 9.7 and MariaDB 10.11 through mysqlbinlog):
 // every inserted or updated row moves the counter past its value, also when it is deleted later, by one,
-// whatever auto_increment_increment was. MySQL stops at the column's largest value, MariaDB one behind it, both at
+// whatever auto_increment_increment was; but where a statement that generated values under another increment has used
+// the same cached table handle, InnoDB rounds up by that increment (ha_innobase::write_row, autoinc_increment), which no
+// log tells: the counter is then up to that increment less one lower than there. MySQL stops at the column's largest value, MariaDB one behind it, both at
 // 2^64-1. A value below 1 moves nothing. A counter is never lowered.
 func (r *Run) AutoIncrement(ctx context.Context, t *Table, highest uint64) error {
 	next := r.server.nextAutoIncrement(t, highest)
