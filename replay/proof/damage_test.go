@@ -46,71 +46,73 @@ func (t *trio) smallLog(tb *testing.T, seed uint64) smallLog {
 // Invariant: a log with a damaged byte is refused before anything is applied. With checksums there is no byte of
 // an event that they do not cover; the flag of a file that was open when it was copied (the two bytes of flags in the first
 // event) is the server's own exception.
-func TestDamagedByteIsRefused(t *testing.T) {
-	const damages = 25
-	eachSetup(t, func(t *testing.T, tr *trio) {
-		small := tr.smallLog(t, 3)
-		start, err := readState(t.Context(), tr.ours, true)
-		if err != nil {
+func damagedByteIsRefused(t *testing.T, tr *trio) {
+	damages := 25
+	if testing.Short() {
+		damages = 8
+	}
+	small := tr.smallLog(t, 3)
+	start, err := readState(t.Context(), tr.ours, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := small.files[0]
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(*flagFirst, 99))
+	for range damages {
+		at := r.IntN(len(whole))
+		if at >= 4+17 && at < 4+19 {
+			continue
+		}
+		bit := byte(1) << r.IntN(8)
+		damaged := slices.Clone(whole)
+		damaged[at] ^= bit
+		if err := os.WriteFile(file, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		file := small.files[0]
-		whole, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+		cmd, output := command(t.Context(), t, tr.ours, 0, small.files)
+		if err := cmd.Run(); err == nil {
+			t.Errorf("byte %d of %d with bit %#x flipped: replayed without an error: %s", at, len(whole), bit, output)
+		} else if strings.Contains(output.String(), "goroutine") {
+			t.Errorf("byte %d with bit %#x flipped: panic: %s", at, bit, output)
 		}
-		r := rand.New(rand.NewPCG(*flagFirst, 99))
-		for range damages {
-			at := r.IntN(len(whole))
-			if at >= 4+17 && at < 4+19 {
-				continue
-			}
-			bit := byte(1) << r.IntN(8)
-			damaged := slices.Clone(whole)
-			damaged[at] ^= bit
-			if err := os.WriteFile(file, damaged, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd, output := command(t.Context(), t, tr.ours, 0, small.files)
-			if err := cmd.Run(); err == nil {
-				t.Errorf("byte %d of %d with bit %#x flipped: replayed without an error: %s", at, len(whole), bit, output)
-			} else if strings.Contains(output.String(), "goroutine") {
-				t.Errorf("byte %d with bit %#x flipped: panic: %s", at, bit, output)
-			}
-		}
-		if err := unchanged(t.Context(), tr.ours, start); err != nil {
-			t.Error(err)
-		}
-	})
+	}
+	if err := unchanged(t.Context(), tr.ours, start); err != nil {
+		t.Error(err)
+	}
 }
 
 // Invariant: a log that ends in the middle is replayed to the end of its last whole transaction, and that it was
 // cut is said.
-func TestCutLog(t *testing.T) {
-	const cuts = 6
-	eachSetup(t, func(t *testing.T, tr *trio) {
-		small := tr.smallLog(t, 3)
-		file := small.files[len(small.files)-1]
-		whole, err := os.ReadFile(file)
-		if err != nil {
+func cutLog(t *testing.T, tr *trio) {
+	cuts := 6
+	if testing.Short() {
+		cuts = 2
+	}
+	small := tr.smallLog(t, 3)
+	file := small.files[len(small.files)-1]
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(*flagFirst, 100))
+	for range cuts {
+		at := 200 + r.IntN(len(whole)-200)
+		if err := os.WriteFile(file, whole[:at], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := rand.New(rand.NewPCG(*flagFirst, 100))
-		for range cuts {
-			at := 200 + r.IntN(len(whole)-200)
-			if err := os.WriteFile(file, whole[:at], 0o600); err != nil {
+		for _, l := range []*testrig.Local{tr.pipe, tr.ours} {
+			if err := restore(t.Context(), l, small.g); err != nil {
 				t.Fatal(err)
 			}
-			for _, l := range []*testrig.Local{tr.pipe, tr.ours} {
-				if err := restore(t.Context(), l, small.g); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := tr.cut(t, small.files, at); err != nil {
-				t.Errorf("cut at byte %d of %d: %v", at, len(whole), err)
-			}
 		}
-	})
+		if err := tr.cut(t, small.files, at); err != nil {
+			t.Errorf("cut at byte %d of %d: %v", at, len(whole), err)
+		}
+	}
 }
 
 func (t *trio) cut(tb *testing.T, files []string, at int) error {

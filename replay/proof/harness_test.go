@@ -10,111 +10,119 @@ import (
 	"interlock/internal/testrig"
 )
 
-// A comparison that misses something proves nothing: each of these is one small difference, and is found.
-func TestCompareSeesEverything(t *testing.T) {
-	eachSetup(t, func(t *testing.T, tr *trio) {
-		if err := tr.each(func(l *testrig.Local) error { return empty(t.Context(), l, true) }); err != nil {
-			t.Fatal(err)
-		}
-		initial := []string{"CREATE DATABASE d1", "CREATE DATABASE `d 2`",
-			"CREATE TABLE d1.t (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, f FLOAT, d DOUBLE, s VARCHAR(20) COLLATE utf8mb4_general_ci, b BLOB, e ENUM('a','b'), bits BIT(64), at DATETIME(6), js JSON, dec1 DECIMAL(20,10), KEY k (s))",
-			"CREATE TABLE `d 2`.nokey (a INT)",
-			"INSERT INTO d1.t VALUES (1, 0.1, 0.1, 'abc', 'x', 'a', b'101', '2026-01-01 00:00:00.000001', '{\"a\": 1}', 1.5), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
-			"INSERT INTO `d 2`.nokey VALUES (1), (1), (2)",
-			"CREATE VIEW d1.v AS SELECT 1", "CREATE TRIGGER d1.tr BEFORE INSERT ON d1.t FOR EACH ROW SET NEW.f = 1",
-			"CREATE PROCEDURE d1.p() SELECT 1", "CREATE USER proof1@localhost"}
-		for _, l := range []*testrig.Local{tr.source, tr.pipe} {
-			if err := load(t.Context(), l, initial); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := readState(t.Context(), tr.source, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(want.tables) != 2 || len(want.tables["`d1`.`t`"].rows) != 2 || len(want.objects) != 4 {
-			t.Fatalf("the state has %d tables, %d objects", len(want.tables), len(want.objects))
-		}
-		for _, c := range []struct{ change, back string }{
-			{"SELECT 1", "SELECT 1"}, // the first: nothing differs
-			{"UPDATE d1.t SET f = 0.100000009 WHERE id = 1", "UPDATE d1.t SET f = 0.1 WHERE id = 1"},
-			{"UPDATE d1.t SET d = 0.1 + 1.4e-17 WHERE id = 1", "UPDATE d1.t SET d = 0.1 WHERE id = 1"},
-			{"UPDATE d1.t SET s = 'ABC' WHERE id = 1", "UPDATE d1.t SET s = 'abc' WHERE id = 1"},
-			{"UPDATE d1.t SET s = 'abc ' WHERE id = 1", "UPDATE d1.t SET s = 'abc' WHERE id = 1"},
-			{"UPDATE d1.t SET s = '' WHERE id = 2", "UPDATE d1.t SET s = NULL WHERE id = 2"},
-			{"UPDATE d1.t SET s = 'NULL' WHERE id = 2", "UPDATE d1.t SET s = NULL WHERE id = 2"},
-			{"UPDATE d1.t SET b = x'7800' WHERE id = 1", "UPDATE d1.t SET b = 'x' WHERE id = 1"},
-			{"UPDATE d1.t SET e = 'b' WHERE id = 1", "UPDATE d1.t SET e = 'a' WHERE id = 1"},
-			{"UPDATE d1.t SET bits = b'111' WHERE id = 1", "UPDATE d1.t SET bits = b'101' WHERE id = 1"},
-			{"UPDATE d1.t SET at = '2026-01-01 00:00:00.000002' WHERE id = 1", "UPDATE d1.t SET at = '2026-01-01 00:00:00.000001' WHERE id = 1"},
-			{"UPDATE d1.t SET js = '{\"a\": 1.5}' WHERE id = 1", "UPDATE d1.t SET js = '{\"a\": 1}' WHERE id = 1"},
-			{"UPDATE d1.t SET dec1 = 1.5000000001 WHERE id = 1", "UPDATE d1.t SET dec1 = 1.5 WHERE id = 1"},
-			{"INSERT INTO `d 2`.nokey VALUES (2)", "DELETE FROM `d 2`.nokey WHERE a = 2 LIMIT 1"},
-			{"DELETE FROM `d 2`.nokey WHERE a = 1 LIMIT 1", "INSERT INTO `d 2`.nokey VALUES (1)"},
-			{"ALTER TABLE d1.t DROP KEY k", "ALTER TABLE d1.t ADD KEY k (s)"},
-			{"ALTER TABLE d1.t COMMENT 'x'", "ALTER TABLE d1.t COMMENT ''"},
-			{"DROP VIEW d1.v", "CREATE VIEW d1.v AS SELECT 1"},
-			{"DROP TRIGGER d1.tr", "CREATE TRIGGER d1.tr BEFORE INSERT ON d1.t FOR EACH ROW SET NEW.f = 1"},
-			{"DROP PROCEDURE d1.p", "CREATE PROCEDURE d1.p() SELECT 1"},
-			{"GRANT SELECT ON d1.* TO proof1@localhost", "REVOKE SELECT ON d1.* FROM proof1@localhost"},
-			{"CREATE TABLE d1.more (a INT)", "DROP TABLE d1.more"},
-			{"RENAME TABLE `d 2`.nokey TO `d 2`.other", "RENAME TABLE `d 2`.other TO `d 2`.nokey"},
-			{"ALTER TABLE d1.t AUTO_INCREMENT = 50", ""},
-		} {
-			if err := load(t.Context(), tr.pipe, []string{c.change}); err != nil {
-				t.Fatal(err)
-			}
-			got, err := readState(t.Context(), tr.pipe, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := compare(want, got, true); (len(diff) == 0) != (c.change == c.back) {
-				t.Errorf("after %q the comparison finds %q", c.change, diff)
-			}
-			if c.back == "" {
-				continue // the last one: a counter does not go down
-			}
-			if err := load(t.Context(), tr.pipe, []string{c.back}); err != nil {
-				t.Fatal(err)
-			}
-		}
+// What is held against the pipe proves something if the pipe is right and differences are found.
+func TestHarness(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the subject is the harness; tests without -short run it")
+	}
+	eachProduct(t, func(t *testing.T, tr *trio) {
+		t.Run("pipe matches source", func(t *testing.T) { pipeMatchesSource(t, tr) })
+		t.Run("broken replay is found", func(t *testing.T) { brokenReplayIsFound(t, tr) })
+		t.Run("compare sees everything", func(t *testing.T) { compareSeesEverything(t, tr) })
 	})
 }
 
+// A comparison that misses something proves nothing: each of these is one small difference, and is found.
+func compareSeesEverything(t *testing.T, tr *trio) {
+	if err := tr.each(func(l *testrig.Local) error { return empty(t.Context(), l, true) }); err != nil {
+		t.Fatal(err)
+	}
+	initial := []string{"CREATE DATABASE d1", "CREATE DATABASE `d 2`",
+		"CREATE TABLE d1.t (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, f FLOAT, d DOUBLE, s VARCHAR(20) COLLATE utf8mb4_general_ci, b BLOB, e ENUM('a','b'), bits BIT(64), at DATETIME(6), js JSON, dec1 DECIMAL(20,10), KEY k (s))",
+		"CREATE TABLE `d 2`.nokey (a INT)",
+		"INSERT INTO d1.t VALUES (1, 0.1, 0.1, 'abc', 'x', 'a', b'101', '2026-01-01 00:00:00.000001', '{\"a\": 1}', 1.5), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+		"INSERT INTO `d 2`.nokey VALUES (1), (1), (2)",
+		"CREATE VIEW d1.v AS SELECT 1", "CREATE TRIGGER d1.tr BEFORE INSERT ON d1.t FOR EACH ROW SET NEW.f = 1",
+		"CREATE PROCEDURE d1.p() SELECT 1", "CREATE USER proof1@localhost"}
+	for _, l := range []*testrig.Local{tr.source, tr.pipe} {
+		if err := load(t.Context(), l, initial); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := readState(t.Context(), tr.source, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want.tables) != 2 || len(want.tables["`d1`.`t`"].rows) != 2 || len(want.objects) != 4 {
+		t.Fatalf("the state has %d tables, %d objects", len(want.tables), len(want.objects))
+	}
+	for _, c := range []struct{ change, back string }{
+		{"SELECT 1", "SELECT 1"}, // the first: nothing differs
+		{"UPDATE d1.t SET f = 0.100000009 WHERE id = 1", "UPDATE d1.t SET f = 0.1 WHERE id = 1"},
+		{"UPDATE d1.t SET d = 0.1 + 1.4e-17 WHERE id = 1", "UPDATE d1.t SET d = 0.1 WHERE id = 1"},
+		{"UPDATE d1.t SET s = 'ABC' WHERE id = 1", "UPDATE d1.t SET s = 'abc' WHERE id = 1"},
+		{"UPDATE d1.t SET s = 'abc ' WHERE id = 1", "UPDATE d1.t SET s = 'abc' WHERE id = 1"},
+		{"UPDATE d1.t SET s = '' WHERE id = 2", "UPDATE d1.t SET s = NULL WHERE id = 2"},
+		{"UPDATE d1.t SET s = 'NULL' WHERE id = 2", "UPDATE d1.t SET s = NULL WHERE id = 2"},
+		{"UPDATE d1.t SET b = x'7800' WHERE id = 1", "UPDATE d1.t SET b = 'x' WHERE id = 1"},
+		{"UPDATE d1.t SET e = 'b' WHERE id = 1", "UPDATE d1.t SET e = 'a' WHERE id = 1"},
+		{"UPDATE d1.t SET bits = b'111' WHERE id = 1", "UPDATE d1.t SET bits = b'101' WHERE id = 1"},
+		{"UPDATE d1.t SET at = '2026-01-01 00:00:00.000002' WHERE id = 1", "UPDATE d1.t SET at = '2026-01-01 00:00:00.000001' WHERE id = 1"},
+		{"UPDATE d1.t SET js = '{\"a\": 1.5}' WHERE id = 1", "UPDATE d1.t SET js = '{\"a\": 1}' WHERE id = 1"},
+		{"UPDATE d1.t SET dec1 = 1.5000000001 WHERE id = 1", "UPDATE d1.t SET dec1 = 1.5 WHERE id = 1"},
+		{"INSERT INTO `d 2`.nokey VALUES (2)", "DELETE FROM `d 2`.nokey WHERE a = 2 LIMIT 1"},
+		{"DELETE FROM `d 2`.nokey WHERE a = 1 LIMIT 1", "INSERT INTO `d 2`.nokey VALUES (1)"},
+		{"ALTER TABLE d1.t DROP KEY k", "ALTER TABLE d1.t ADD KEY k (s)"},
+		{"ALTER TABLE d1.t COMMENT 'x'", "ALTER TABLE d1.t COMMENT ''"},
+		{"DROP VIEW d1.v", "CREATE VIEW d1.v AS SELECT 1"},
+		{"DROP TRIGGER d1.tr", "CREATE TRIGGER d1.tr BEFORE INSERT ON d1.t FOR EACH ROW SET NEW.f = 1"},
+		{"DROP PROCEDURE d1.p", "CREATE PROCEDURE d1.p() SELECT 1"},
+		{"GRANT SELECT ON d1.* TO proof1@localhost", "REVOKE SELECT ON d1.* FROM proof1@localhost"},
+		{"CREATE TABLE d1.more (a INT)", "DROP TABLE d1.more"},
+		{"RENAME TABLE `d 2`.nokey TO `d 2`.other", "RENAME TABLE `d 2`.other TO `d 2`.nokey"},
+		{"ALTER TABLE d1.t AUTO_INCREMENT = 50", ""},
+	} {
+		if err := load(t.Context(), tr.pipe, []string{c.change}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readState(t.Context(), tr.pipe, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := compare(want, got, true); (len(diff) == 0) != (c.change == c.back) {
+			t.Errorf("after %q the comparison finds %q", c.change, diff)
+		}
+		if c.back == "" {
+			continue // the last one: a counter does not go down
+		}
+		if err := load(t.Context(), tr.pipe, []string{c.back}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A replay that leaves out one event of many is found.
-func TestBrokenReplayIsFound(t *testing.T) {
-	eachSetup(t, func(t *testing.T, tr *trio) {
-		const seed = 5 // any one that the pipe can replay
-		g, _, err := tr.prepare(t.Context(), seed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := sentinel(t.Context(), tr.source, g.product); err != nil {
-			t.Fatal(err)
-		}
-		files, err := closedLog(t.Context(), tr.source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tr.pipe.Pipe(t.Context(), nil, files...); err != nil {
-			t.Fatal(err)
-		}
-		want, err := readState(t.Context(), tr.pipe, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := replayWithoutLastRows(t.Context(), tr.ours, files); err != nil {
-			t.Fatal(err)
-		}
-		got, err := readState(t.Context(), tr.ours, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		diff := compare(want, got, true)
-		if len(diff) == 0 || !slices.ContainsFunc(diff, func(line string) bool { return strings.Contains(line, "sentinel") }) {
-			t.Errorf("one event of the log was left out, and the comparison finds %q", diff)
-		}
-	})
+func brokenReplayIsFound(t *testing.T, tr *trio) {
+	const seed = 5 // any one that the pipe can replay
+	g, _, err := tr.prepare(t.Context(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sentinel(t.Context(), tr.source, g.product); err != nil {
+		t.Fatal(err)
+	}
+	files, err := closedLog(t.Context(), tr.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.pipe.Pipe(t.Context(), nil, files...); err != nil {
+		t.Fatal(err)
+	}
+	want, err := readState(t.Context(), tr.pipe, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replayWithoutLastRows(t.Context(), tr.ours, files); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readState(t.Context(), tr.ours, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff := compare(want, got, true)
+	if len(diff) == 0 || !slices.ContainsFunc(diff, func(line string) bool { return strings.Contains(line, "sentinel") }) {
+		t.Errorf("one event of the log was left out, and the comparison finds %q", diff)
+	}
 }
 
 // sentinel makes the last row of the log one that nothing else touches.

@@ -50,10 +50,14 @@ func run(ctx context.Context, tb testing.TB, r request) (*exec.Cmd, *bytes.Buffe
 func TestKilled(t *testing.T) {
 	eachSetup(t, func(t *testing.T, tr *trio) {
 		rounds := *flagKills
-		if rounds == 0 {
+		switch {
+		case rounds != 0:
+		case testing.Short():
+			rounds = 1
+		default:
 			rounds = normalKills
 		}
-		for flush := range 3 {
+		for flush := range min(rounds, 3) {
 			l := testrig.LocalFor(t, testrig.LocalSpec{Product: tr.setup.product,
 				Settings: append([]string{fmt.Sprintf("innodb-flush-log-at-trx-commit=%d", flush)}, tr.setup.all...)})
 			for round := range (rounds + 2) / 3 {

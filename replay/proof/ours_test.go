@@ -18,7 +18,7 @@ var epochSizes = []int64{3, 60, 0}
 func TestDifferential(t *testing.T) {
 	eachSetup(t, func(t *testing.T, tr *trio) {
 		unreplayable := 0
-		all := seeds(normalSeeds)
+		all := seeds()
 		for _, seed := range all {
 			if !tr.differential(t, seed) {
 				unreplayable++

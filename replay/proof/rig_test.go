@@ -17,12 +17,13 @@ type setup struct {
 	product testrig.Product
 	source  []string // settings of the source alone
 	all     []string
+	variant bool // another one is the same product under common settings
 }
 
 // Small events on the source, so that statements are several events long.
 var setups = []setup{
 	{name: "mysql", product: testrig.MySQL, source: []string{"binlog-row-event-max-size=512"}},
-	{name: "mysql-native-fk", product: testrig.MySQL, all: []string{"innodb-native-foreign-keys=ON"}},
+	{name: "mysql-native-fk", product: testrig.MySQL, all: []string{"innodb-native-foreign-keys=ON"}, variant: true},
 	{name: "mariadb", product: testrig.MariaDB, source: []string{"binlog-row-event-max-size=512", "log-bin-compress-min-len=10"}},
 }
 
