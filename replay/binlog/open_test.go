@@ -357,3 +357,38 @@ func eventAt(data []byte, n int) int {
 	}
 	return at
 }
+
+// A server that is killed and started again within a second, with nothing logged in between, leaves a file that is
+// the beginning of the next one: they are two, not a file and its copy.
+func TestRestartedWithinASecond(t *testing.T) {
+	first, err := os.ReadFile("testdata/mysql/binlog.000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := 4
+	for range 2 { // format description and previous GTIDs
+		end += int(binary.LittleEndian.Uint32(first[end+9:]))
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"binlog.000007": first[:end], "binlog.000008": first} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := binlog.Open(t.Context(), []string{dir}, binlog.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if got := []string{log.Files[0].Name, log.Files[1].Name}; got[0] != "binlog.000007" || got[1] != "binlog.000008" {
+		t.Errorf("files in order %q", got)
+	}
+	// Cut one byte shorter it is a copy of something.
+	if err := os.WriteFile(filepath.Join(dir, "binlog.000007"), first[:end-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if log, err := binlog.Open(t.Context(), []string{dir}, binlog.OpenOptions{}); err == nil {
+		log.Close()
+		t.Error("a file that is cut is taken for one of its own")
+	}
+}

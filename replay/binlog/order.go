@@ -3,6 +3,8 @@ package binlog
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -49,6 +51,28 @@ func (l *Log) sameFlavor() error {
 	return nil
 }
 
+// nothingBetween tells whether two files that begin alike may still be two: a server that was killed and started
+// again within a second, with nothing logged in between, leaves a file that is the beginning of the next one. They
+// are neighbours by number, and the shorter one holds no transaction.
+func nothingBetween(a, b *File) (bool, error) {
+	if a.Size > b.Size {
+		a, b = b, a
+	}
+	if na, nb := number(a.Name), number(b.Name); na < 0 || nb < 0 || na == nb || na-nb > 1 || nb-na > 1 {
+		return false, nil
+	}
+	r, err := (&Log{Files: []*File{a}}).readFile(0, int64(len(magic)))
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	_, err = r.Next(context.Background())
+	if errors.Is(err, io.EOF) {
+		return r.scan.offset == a.Size, nil // else it is cut: a copy
+	}
+	return false, err
+}
+
 // refuseCopies refuses the same file twice, also under different names or at different ages, and different
 // files of the same name.
 func (l *Log) refuseCopies() error {
@@ -66,6 +90,13 @@ func (l *Log) refuseCopies() error {
 			same, err := samePrefix(other, f)
 			if err != nil {
 				return err
+			}
+			if same {
+				if next, err := nothingBetween(other, f); err != nil {
+					return err
+				} else if next {
+					same = false
+				}
 			}
 			if same && other.Size == f.Size {
 				return fmt.Errorf("order binary logs: %s and %s are the same file: give it once", other.Path, f.Path)
