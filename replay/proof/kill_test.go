@@ -21,8 +21,9 @@ import (
 
 var flagKills = flag.Int("proof.kills", 0, "rounds of the kill test for each kind of server; 0: as many as fit a normal test")
 
-// normalKills cover each setting of innodb_flush_log_at_trx_commit.
-const normalKills = 3
+// normalKills is a round for each kind of server, with innodb_flush_log_at_trx_commit=0, under which a crash takes most
+// back. The other settings, and the many rounds that chance needs, are for torture.
+const normalKills = 1
 
 // command is interlock replay as a process of its own: this test's binary, which TestMain makes one.
 func command(ctx context.Context, tb testing.TB, l *testrig.Local, epochChanges int64, files []string) (*exec.Cmd, *bytes.Buffer) {
