@@ -70,7 +70,7 @@ func newPlan(e *epoch, outcomes []fold.Outcome) *plan {
 	for i := range outcomes {
 		p.cut(e, comes, outcomes[i].Table, outcomes[i].Comes)
 	}
-	p.digest = p.sum(outcomes)
+	p.digest = p.sum()
 	return p
 }
 
@@ -124,7 +124,7 @@ func (p *plan) cut(e *epoch, ph phase, ft *fold.Table, changes []fold.Change) {
 }
 
 // sum is a digest of the plan: which rows are in which chunk, and what becomes of them.
-func (p *plan) sum(outcomes []fold.Outcome) string {
+func (p *plan) sum() string {
 	h := fnv.New128a()
 	var b []byte
 	for _, j := range p.jobs {

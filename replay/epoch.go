@@ -53,7 +53,6 @@ type stream struct {
 type piece struct {
 	context fold.Context
 	events  []byte
-	changes int64
 }
 
 // pieceBytes is how long a piece grows. A chunk in original order holds locks on whatever it touches and is
@@ -103,7 +102,6 @@ func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []b
 	p := &s.pieces[n-1]
 	before := cap(p.events)
 	p.events = append(appendPlain(p.events, tableMap), rows...)
-	p.changes += changes
 	e.streamed += int64(cap(p.events) - before)
 	e.orderedChanges[t.name] += changes
 }

@@ -137,7 +137,7 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 	switch {
 	case txn.StartAlter, txn.RollbackAlter: // COMMIT ALTER alone changes the table
 		return p.nothing(ctx, txn, size)
-	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
+	case preparesRows(txn):
 		p.tally.hold(size) // its GTID counts once it is committed
 		return p.prepare(ctx, txn)
 	case txn.Ending == binlog.EndPrepare:

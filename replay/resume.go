@@ -18,17 +18,21 @@ type resumption struct {
 	passed   bool // the reader is past from
 }
 
+// start is where the run goes on.
+func (r *resumption) start() cursor {
+	if r.finished {
+		return r.to
+	}
+	return r.from
+}
+
 // behind tells whether a transaction lies wholly before the place where a resumed run goes on.
 func (p *planner) behind(txn *binlog.Txn) bool {
 	r := p.resume
 	if r == nil || r.passed {
 		return false
 	}
-	at := r.from
-	if r.finished {
-		at = r.to
-	}
-	if p.sel.before(txn.Start, at.Txn) {
+	if p.sel.before(txn.Start, r.start().Txn) {
 		return true
 	}
 	r.passed = true
@@ -38,7 +42,7 @@ func (p *planner) behind(txn *binlog.Txn) bool {
 // remember keeps what a transaction that is behind us left open.
 func (p *planner) remember(txn *binlog.Txn) {
 	switch {
-	case txn.Ending == binlog.EndPrepare && !txn.HasStatements && !txn.HasSavepoints:
+	case preparesRows(txn):
 		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
 	case txn.Ending == binlog.EndPrepare:
 		p.xaKept[txn.XID] = true

@@ -27,15 +27,9 @@ func (p *planner) rows(ctx context.Context, txn *binlog.Txn, size counts) error 
 func (p *planner) foldTxn(ctx context.Context, txn *binlog.Txn, gtids []binlog.GTID, all events, size counts) error {
 	at := cursor{Txn: txn.Start}
 	skip := 0
-	if r := p.resume; r != nil {
-		from := r.from
-		if r.finished {
-			from = r.to
-		}
-		if from.Txn == txn.Start {
-			skip = from.RowsEvents
-			at.RowsEvents = skip
-		}
+	if r := p.resume; r != nil && r.start().Txn == txn.Start {
+		at = r.start()
+		skip = at.RowsEvents
 	}
 	if err := p.begin(ctx, at); err != nil {
 		return err

@@ -141,7 +141,7 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		return nil, false, err
 	}
 	// What the range names is looked up before the run is written down.
-	if _, err := newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
+	if sel, err = newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
 		return nil, false, err
 	}
 	if r.run, err = r.openRun(ctx, have); err != nil {
@@ -159,11 +159,9 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	if r.run.Resumed {
 		r.cfg.Tell("going on with the run that was interrupted")
 	}
-	if have, err = binlog.ParseGTIDSet(flavor, r.run.Spec.Skip); err != nil {
+	// A resumed run skips what the target had when it first began, not what it has applied since.
+	if sel.have, err = binlog.ParseGTIDSet(flavor, r.run.Spec.Skip); err != nil {
 		return nil, false, fmt.Errorf("read the GTIDs that the run began with: %w", err)
-	}
-	if sel, err = newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
-		return nil, false, err
 	}
 	if err := r.run.Settings(ctx); err != nil {
 		return nil, false, err

@@ -20,6 +20,11 @@ type prepared struct {
 	state *session.State // that its rows were logged under
 }
 
+// preparesRows tells whether a transaction is XA PREPARE after row changes alone, which wait for their XA COMMIT.
+func preparesRows(t *binlog.Txn) bool {
+	return t.Ending == binlog.EndPrepare && !t.HasStatements && !t.HasSavepoints
+}
+
 // prepare puts an XA transaction aside.
 func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
 	if _, err := p.pass(ctx, true); err != nil {
