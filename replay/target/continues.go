@@ -51,7 +51,7 @@ func (s *Server) resetGTIDs() string {
 // position is gtids for MariaDB, where a backup of a primary brings no position along: without one there is nothing to
 // hold against the log.
 func (p *preflight) position(executed *binlog.GTIDSet) []error {
-	if p.log.Partial || executed.Empty() || executed.ContainsSet(p.log.Before) {
+	if p.log.Partial || executed.Empty() || executed.ContainsSet(p.log.Before) && !executed.DivergesFrom(p.log.Before) {
 		return nil
 	}
 	return []error{errors.New("the log begins behind transactions that it does not have: its first file follows " + p.log.Before.String() +
