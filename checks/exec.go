@@ -100,6 +100,7 @@ func (r Request) ExecLine() (string, error) {
 	add("run", r.Run)
 	add("lease", seconds(int64(r.Lease.Seconds())))
 	add("release", oneIf(r.Release))
+	add("reason64", base64Of(r.Reason))
 
 	var b strings.Builder
 	b.WriteString("exec /bin/sh -c '" + bootstrap + "' interlock")
