@@ -15,6 +15,9 @@ func Run(argv []string) int {
 	ours, remote := fleet.SplitAtDashes(argv)
 	app := newApp(remote)
 	err := app.Run(flagsFirst(app.Commands, ours))
+	if asksNagios(ours) {
+		err = fleet.PluginFailed(os.Stdout, err)
+	}
 	if err != nil {
 		printError(os.Stderr, err)
 	}
