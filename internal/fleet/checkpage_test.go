@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,13 +13,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"interlock/checks"
 	"interlock/internal/hosts"
 	"interlock/internal/wholefile"
-	"io"
 )
 
 // paperFleet is a check of hosts that are only written down: clusters of a primary and two replicas, and a
@@ -159,9 +160,143 @@ func TestPageScreens(t *testing.T) {
 	}
 }
 
-var (
-	_ = net.Listen
-	_ = http.StatusOK
-	_ = httptest.NewServer
-	_ = regexp.MustCompile
-)
+// TestPageInABrowser looks at what a real browser makes of the page.
+func TestPageInABrowser(t *testing.T) {
+	c, r := paperFleet(t, 14, 2)
+	const hostile = `</code><script>document.title="x"</script><img src="http://evil.example/x.png" onerror=alert(1)>` + "\x1b[2J"
+	r.hosts[4].report.Reasons[0].Text = hostile
+	r.hosts[4].report.Instances[0].Version = hostile
+	path := filepath.Join(t.TempDir(), "page.html")
+	writePage(t, c, r, path)
+
+	t.Run("with its script", func(t *testing.T) {
+		dom, asked := watched(t, "file://"+path)
+		if strings.Contains(asked, "evil.example") {
+			t.Errorf("the page fetched %s", asked)
+		}
+		if got := headings(dom); len(got) != 8 {
+			t.Errorf("cards: %v", got)
+		}
+		levels := regexp.MustCompile(`<article class="card (\w+)"`).FindAllStringSubmatch(dom, -1)
+		var order []string
+		for _, l := range levels {
+			order = append(order, l[1])
+		}
+		if text := strings.Join(order, " "); !regexp.MustCompile(`^(critical )+(warning ?)+$`).MatchString(text) {
+			t.Errorf("not the worst first: %s", text)
+		}
+		if strings.Contains(dom, `<p class="filter" hidden`) {
+			t.Error("the script did not run: the filter is hidden")
+		}
+		if strings.Contains(dom, "<img") || strings.Count(dom, "<script") != 1 || !strings.Contains(dom, "&lt;script&gt;document.title") || strings.Contains(dom, "\x1b") {
+			t.Error("what a host said is not shown as text")
+		}
+		if n := strings.Count(dom, `<details class="member`); n != len(r.hosts) {
+			t.Errorf("%d members, want %d", n, len(r.hosts))
+		}
+	})
+	t.Run("filtered", func(t *testing.T) {
+		dom := chromium(t, "file://"+path+"#mail%20replica", "--dump-dom")
+		if !regexp.MustCompile(`<output id="shown">\d hosts</output>`).MatchString(dom) {
+			t.Errorf("no count: %s", regexp.MustCompile(`<output.*?</output>`).FindString(dom))
+		}
+		for _, card := range regexp.MustCompile(`<article[^>]*>\s*<h3>\w+`).FindAllString(dom, -1) {
+			if hidden := strings.Contains(card, "hidden"); hidden == strings.Contains(card, "<h3>mail") {
+				t.Errorf("filtered wrongly: %s", card)
+			}
+		}
+	})
+	t.Run("a page that fetches is seen to", func(t *testing.T) {
+		control := filepath.Join(t.TempDir(), "control.html")
+		if err := os.WriteFile(control, []byte(`<img src="http://evil.example/x.png">`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, asked := watched(t, "file://"+control); !strings.Contains(asked, "http://evil.example/x.png") {
+			t.Errorf("it was not: %q", asked)
+		}
+	})
+	t.Run("without a script", func(t *testing.T) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), `<p class="filter" hidden>`) || strings.Count(string(text), `<details class="member`) != len(r.hosts) {
+			t.Error("before a script has run the page is not whole, or shows a filter that does nothing")
+		}
+	})
+}
+
+func headings(dom string) (names []string) {
+	for _, m := range regexp.MustCompile(`<h3>([\w ]+)`).FindAllStringSubmatch(dom, -1) {
+		names = append(names, strings.TrimSpace(m[1]))
+	}
+	return names
+}
+
+// watched gives the page as the browser holds it in the end, and what the browser asked a proxy for.
+func watched(t *testing.T, address string) (dom, asked string) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, q.URL.String())
+		http.Error(w, "no", http.StatusNotFound)
+	}))
+	dom = chromium(t, address, "--dump-dom", "--proxy-server="+proxy.URL)
+	proxy.Close()
+	mu.Lock()
+	defer mu.Unlock()
+	return dom, strings.Join(all, " ")
+}
+
+// TestPageContrast holds every text's colour against the grounds that it stands on (WCAG 2.1, 1.4.3: 4.5 to 1).
+func TestPageContrast(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "report", "page.css"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, ok := strings.Cut(string(text), "@media (prefers-color-scheme: dark)")
+	if !ok {
+		t.Fatal("no dark colours")
+	}
+	dark, _, _ = strings.Cut(dark, "\n}")
+	for name, style := range map[string]string{"light": light, "dark": dark} {
+		colours := map[string]float64{}
+		for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(style, -1) {
+			colours[m[1]] = luminance(t, m[2])
+		}
+		pairs := map[string][]string{"bad-soft": {"bad"}, "warn-soft": {"warn"}, "hover": {"ink", "soft", "primary", "replica", "idle", "clear", "stopped", "proxy", "warn", "bad"}}
+		pairs["card"] = pairs["hover"]
+		pairs["paper"] = pairs["hover"]
+		for ground, inks := range pairs {
+			for _, ink := range inks {
+				a, b := colours[ink], colours[ground]
+				if ratio := (max(a, b) + 0.05) / (min(a, b) + 0.05); ratio < 4.5 {
+					t.Errorf("%s: %s on %s: %.2f to 1", name, ink, ground, ratio)
+				}
+			}
+		}
+	}
+}
+
+// luminance is the relative luminance of a colour (WCAG 2.1, definitions).
+func luminance(t *testing.T, hex string) float64 {
+	t.Helper()
+	var rgb [3]uint8
+	if _, err := fmt.Sscanf(hex, "%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2]); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		v := float64(rgb[i]) / 255
+		if v <= 0.04045 {
+			v /= 12.92
+		} else {
+			v = math.Pow((v+0.055)/1.055, 2.4)
+		}
+		sum += weight * v
+	}
+	return sum
+}

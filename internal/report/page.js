@@ -19,11 +19,16 @@
 		nothing.hidden = n > 0;
 		shown.textContent = words.length ? n + (n === 1 ? " host" : " hosts") : "";
 	}
+	function fromAddress() {
+		try { input.value = decodeURIComponent(location.hash.slice(1)); } catch (e) { input.value = ""; }
+		apply();
+	}
 	input.parentElement.hidden = false;
+	window.addEventListener("hashchange", fromAddress);
 	input.addEventListener("input", apply);
 	document.addEventListener("keydown", function (e) {
 		if (e.key === "/" && document.activeElement !== input) { e.preventDefault(); input.focus(); }
 		if (e.key === "Escape" && document.activeElement === input) { input.value = ""; apply(); }
 	});
-	apply();
+	fromAddress();
 })();
