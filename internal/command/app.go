@@ -45,7 +45,7 @@ func newApp(r fleet.CommandLine) *cli.App {
 			return usagef("", "no command given")
 		},
 		Commands: []*cli.Command{
-			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), replayCommand(r), versionCommand(r),
+			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r), replayCommand(r), versionCommand(r),
 		},
 	}
 	finish(app.Commands)
