@@ -240,17 +240,16 @@ func (f *Fleet) knownHosts() error {
 	return errors.Join(os.WriteFile(f.path("known_hosts"), []byte(b.String()), 0o600), os.WriteFile(f.Config(), []byte(config), 0o600))
 }
 
-// Idle waits until no connection is open and no command runs; ctx's cause, and what is left, where that does not come.
+// Idle waits until no connection is open and nothing is at work on any host; ctx's cause, and what is left, where that does not come.
 func (f *Fleet) Idle(ctx context.Context) error {
 	for {
 		l := f.Ledger()
-		running := l.Running()
-		if l.Open == 0 && len(running) == 0 {
+		if l.Open == 0 && l.Working == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d connections are open, %d commands run: %w", l.Open, len(running), context.Cause(ctx))
+			return fmt.Errorf("%d connections are open, %d sessions at work, commands run on %v: %w", l.Open, l.Working, l.Running(), context.Cause(ctx))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -241,30 +241,40 @@ func (h *host) start(q request, lock string) *command {
 	return c
 }
 
-// run is the command itself: sleep SECONDS takes its time, the others none. 127 for a command that no host here has.
+// run is the command itself, simple commands behind ";": sleep SECONDS takes its time, true and touch none, and what
+// else there is no host here has. A signal ends it all.
 func (c *command) run() (status int) {
-	words := strings.Fields(c.is.Text) // written once, before the command was known to others
+	for _, simple := range strings.Split(c.is.Text, ";") { // Text was written before others knew the command
+		if status = c.simple(strings.Fields(simple)); status > 128 {
+			return status
+		}
+	}
+	return status
+}
+
+func (c *command) simple(words []string) int {
 	switch {
 	case len(words) == 2 && words[0] == "sleep":
-		d, err := time.ParseDuration(words[1] + "s")
-		if err != nil {
-			return 1
-		}
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return 0
-		case signal := <-c.kill:
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.is.Signal = signal
-			return 128 + map[string]int{"HUP": 1, "INT": 2, "KILL": 9, "TERM": 15}[signal]
-		}
 	case len(words) > 0 && (words[0] == "true" || words[0] == "touch"):
 		return 0
+	default:
+		return 127
 	}
-	return 127
+	d, err := time.ParseDuration(words[1] + "s")
+	if err != nil {
+		return 1
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return 0
+	case signal := <-c.kill:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.is.Signal = signal
+		return 128 + map[string]int{"HUP": 1, "INT": 2, "KILL": 9, "TERM": 15}[signal]
+	}
 }
 
 // end records the command's end, on the host, and puts its lock away.

@@ -19,7 +19,7 @@ type Command struct {
 // Ledger is what the hosts have seen so far.
 type Ledger struct {
 	Connections, Open int // taken; still open
-	Sessions          int // exec requests
+	Sessions, Working int // exec requests; still at work on a host, whether or not anybody listens
 	Reports           int // whole ones, sent
 	Declined          int // guarded sessions whose host said run, and that got no go
 	LocksTaken        int

@@ -67,6 +67,8 @@ func (s *session) serve(requests <-chan *ssh.Request) {
 		_ = r.Reply(true, nil)
 		s.host.fleet.working.Go(func() {
 			defer s.ch.Close()
+			s.host.fleet.book.note(func(l *Ledger) { l.Sessions++; l.Working++ })
+			defer s.host.fleet.book.note(func(l *Ledger) { l.Working-- })
 			status := s.exec(exec.Line)
 			_, _ = s.ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
 		})
@@ -83,7 +85,6 @@ func (s *session) complain(status int, format string, args ...any) int {
 // exec is the login shell with a request's line.
 func (s *session) exec(line string) (status int) {
 	f := s.host.fleet
-	f.book.note(func(l *Ledger) { l.Sessions++ })
 	words, err := splitWords(line)
 	if err != nil || len(words) < 4 || words[0] != "exec" || words[2] != "-c" {
 		return s.complain(2, "%.80q: not a request (%v)", line, err)
