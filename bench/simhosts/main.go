@@ -1,5 +1,6 @@
 // Simhosts is the simulated fleet in a process of its own, so that what it costs is not the client's. It prints an
-// object of JSON when it answers, and another one, the account of what its hosts have seen, for each line that it reads.
+// object of JSON when it answers, and another one, the account of what its hosts have seen, for each line that it reads:
+// at once for "now", after nothing is open and nothing runs any more for "idle".
 package main
 
 import (
@@ -26,7 +27,7 @@ type Ready struct {
 type Account struct {
 	simfleet.Ledger
 	CPU  time.Duration // of this process so far
-	Idle string        // "" once nothing is open and nothing runs; else what still was after a while
+	Busy string        // after "idle": what was still open or at work after a while
 }
 
 // settle is how long a line waits for the hosts to be done.
@@ -58,12 +59,14 @@ func run() (err error) {
 		return err
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), settle, fmt.Errorf("after %v", settle))
 		a := Account{}
-		if err := fleet.Idle(ctx); err != nil {
-			a.Idle = err.Error()
+		if in.Text() == "idle" {
+			ctx, cancel := context.WithTimeoutCause(context.Background(), settle, fmt.Errorf("still so after %v", settle))
+			if err := fleet.Idle(ctx); err != nil {
+				a.Busy = err.Error()
+			}
+			cancel()
 		}
-		cancel()
 		a.Ledger = fleet.Ledger()
 		var usage syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
