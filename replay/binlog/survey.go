@@ -19,6 +19,10 @@ type Survey struct {
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
 	Torn string
 	Temp bool // CREATE TEMPORARY TABLE was seen
+	// Before is what the source had executed before the first file that was read, as that file says: nil where it does
+	// not say. Partial says that the file was not read from its start.
+	Before  *GTIDSet
+	Partial bool
 }
 
 // Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
@@ -41,6 +45,7 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 			return nil, fmt.Errorf("survey binary logs: no file %s is in the log", from.File)
 		}
 	}
+	p.found.Before, p.found.Partial = l.Files[first].Previous, from != (Position{})
 	for number := range l.Files {
 		if number < first {
 			p.found.Bytes += l.Files[number].Size
