@@ -120,7 +120,7 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 
 // events reads the current file to its end. why is how it ends badly, if it does.
 func (p *surveyor) events(ctx context.Context) (why string, err error) {
-	r, closed := p.reader, Type(0)
+	r, closed, h := p.reader, Type(0), Header{}
 	for n := 1; ; n++ {
 		if n%reportEvery == 0 {
 			p.report()
@@ -130,7 +130,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
-		h, whole, err := r.event()
+		whole, err := r.event(&h)
 		if err != nil {
 			return p.ends(err)
 		}
