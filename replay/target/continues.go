@@ -42,7 +42,7 @@ func (p *preflight) gtids(ctx context.Context) ([]error, error) {
 
 // resetGTIDs is the statement that empties gtid_executed: MySQL 8.2 gave it its new name, 8.4 took away the old one.
 func (s *Server) resetGTIDs() string {
-	if v, err := parseVersion(s.Version); err == nil && v.before(version{8, 2, 0}) {
+	if binlog.VersionNumber(s.Version) < 80200 {
 		return "RESET MASTER"
 	}
 	return "RESET BINARY LOGS AND GTIDS"
