@@ -102,10 +102,18 @@ func (r Request) ExecLine() (string, error) {
 	add("release", oneIf(r.Release))
 	add("reason64", base64Of(r.Reason))
 
-	var b strings.Builder
-	b.WriteString("exec /bin/sh -c '" + bootstrap + "' interlock")
+	const before = "exec /bin/sh -c '" + bootstrap + "' interlock"
+	size := len(before)
 	for _, arg := range args {
-		b.WriteString(" '" + arg + "'")
+		size += len(arg) + len(" ''")
+	}
+	var b strings.Builder
+	b.Grow(size) // it is 30 KB for each host
+	b.WriteString(before)
+	for _, arg := range args {
+		b.WriteString(" '")
+		b.WriteString(arg)
+		b.WriteByte('\'')
 	}
 	if b.Len() > MaxExecBytes {
 		return "", fmt.Errorf("encode request: %d bytes, more than %d; shorten the command", b.Len(), MaxExecBytes)
