@@ -20,6 +20,9 @@ type verdict struct {
 	facts   []checks.Reason // what the host has seen that led to the verdict
 	needs   []string        // allowances that would let it through
 	err     error           // of unreachable
+
+	overridden bool   // a refusal that --override turned into a yes; reasons still say why it was one
+	glass      string // the line that would override a refusal; "": none would
 }
 
 // judge decides on a finding. What the host itself says no to stays no.
@@ -179,5 +182,8 @@ func (g *refusal) write(b *strings.Builder, command string) {
 	}
 	for _, m := range g.mends {
 		fmt.Fprintf(b, "  to proceed: %s\n", report.Visible(m))
+	}
+	if g.glass != "" {
+		fmt.Fprintf(b, "  to break the glass, within ten minutes, at your own risk: %s\n", report.Visible(g.glass))
 	}
 }
