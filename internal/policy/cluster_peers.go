@@ -34,7 +34,7 @@ func (s *scene) peers(t, source server) (all []peer) {
 	counted := map[string]bool{} // members by name
 	known := map[string]bool{t.identity(): true}
 	for _, v := range s.servers {
-		c := v.channelFrom(source.identity())
+		c := v.follows(source)
 		if c != nil && v.member.machine() == t.member.machine() {
 			known[v.identity()] = true // goes with the target
 		}
@@ -45,7 +45,7 @@ func (s *scene) peers(t, source server) (all []peer) {
 		all = append(all, s.peer(v, *c, t, source))
 	}
 	for _, ref := range source.in.Replicas {
-		id := identity(source.in.Product, ref.UUID, ref.ServerID)
+		id := Identity(source.in.Product, ref.UUID, ref.ServerID)
 		if id != "" && known[id] {
 			continue
 		}

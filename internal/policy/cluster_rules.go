@@ -74,7 +74,7 @@ func (s *scene) source(t server, c checks.Source, a *Assessment) (server, bool) 
 // reachedAt is the member that was, or should have been, reached under an address.
 func (s *scene) reachedAt(address string) *Member {
 	for i := range s.Members {
-		if m := &s.Members[i]; m.Name == address || slices.Contains(m.Addresses, address) {
+		if m := &s.Members[i]; m.reachedAs(address) {
 			return m
 		}
 	}
@@ -293,7 +293,7 @@ func (s *scene) images(a *Assessment) {
 	first := map[string]*Member{}
 	for i := range s.Members {
 		m := &s.Members[i]
-		if m.Report == nil || m.Report.Facts["machine_id"] == "" {
+		if m.Report == nil || m.Report.Facts["machine_id"] == "" || m != s.target && !m.beside(s.target) && !slices.Contains(a.Relies, m.Name) {
 			continue
 		}
 		id := m.Report.Facts["machine_id"]

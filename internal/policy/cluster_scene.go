@@ -35,9 +35,9 @@ func newScene(site Site, class checks.Class, target *Member) *scene {
 	return s
 }
 
-// identity of a server: MySQL has server_uuid; MariaDB has none, and its server_id is unique among those that
+// Identity of a server: MySQL has server_uuid; MariaDB has none, and its server_id is unique among those that
 // replicate from one another only. "" is a server that does not say. A host name is never an identity.
-func identity(product, uuid, serverID string) string {
+func Identity(product, uuid, serverID string) string {
 	switch {
 	case uuid != "":
 		return strings.ToLower(uuid)
@@ -47,10 +47,10 @@ func identity(product, uuid, serverID string) string {
 	return ""
 }
 
-func (v server) identity() string { return identity(v.in.Product, v.in.UUID, v.in.ServerID) }
+func (v server) identity() string { return Identity(v.in.Product, v.in.UUID, v.in.ServerID) }
 
 // sourceOf is the identity of the source of one of v's channels.
-func (v server) sourceOf(c checks.Source) string { return identity(v.in.Product, c.UUID, c.ServerID) }
+func (v server) sourceOf(c checks.Source) string { return Identity(v.in.Product, c.UUID, c.ServerID) }
 
 // channelFrom is v's channel from a source; nil when it has none.
 func (v server) channelFrom(source string) *checks.Source {
@@ -62,10 +62,25 @@ func (v server) channelFrom(source string) *checks.Source {
 	return nil
 }
 
+// follows is v's channel from source; nil when it has none. MariaDB's server ids begin at 1 in every cluster, so
+// there the two must also be listed in one cluster, or the address that v names must be the source's.
+func (v server) follows(source server) *checks.Source {
+	c := v.channelFrom(source.identity())
+	if c == nil || source.in.UUID != "" || v.member.beside(source.member) || source.member.reachedAs(c.Host) {
+		return c
+	}
+	return nil
+}
+
+// reachedAs tells whether the member was reached, or should have been, under an address.
+func (m *Member) reachedAs(address string) bool {
+	return m.Name == address || slices.Contains(m.Addresses, address)
+}
+
 // knows tells whether v, asked for its replicas, names the one with this identity.
 func (v server) knows(replica string) bool {
 	return slices.ContainsFunc(v.in.Replicas, func(r checks.ReplicaRef) bool {
-		return replica != "" && identity(v.in.Product, r.UUID, r.ServerID) == replica
+		return replica != "" && Identity(v.in.Product, r.UUID, r.ServerID) == replica
 	})
 }
 
@@ -98,7 +113,7 @@ func (s *scene) find(id string, near *Member, address string) (found []server) {
 		found = append(found, v)
 	}
 	if len(found) > 1 && strings.HasPrefix(id, "server_id ") {
-		found = slices.DeleteFunc(found, func(v server) bool { return !v.member.beside(near) && !slices.Contains(v.member.Addresses, address) })
+		found = slices.DeleteFunc(found, func(v server) bool { return !v.member.beside(near) && !v.member.reachedAs(address) })
 	}
 	return found
 }
@@ -111,10 +126,9 @@ func (s *scene) dependents(t server) (names []string) {
 			continue
 		}
 		for _, c := range v.in.Sources {
-			id := v.sourceOf(c)
-			same := id != "" && id == t.identity()
-			if strings.HasPrefix(id, "server_id ") || t.identity() == "" {
-				same = (same || t.identity() == "") && (slices.Contains(t.member.Addresses, c.Host) || c.Host == t.member.Name)
+			same := t.identity() != "" && v.sourceOf(c) == t.identity()
+			if t.in.UUID == "" { // MariaDB, or a data directory without a server
+				same = t.member.reachedAs(c.Host) || same && v.member.beside(t.member)
 			}
 			if same && !slices.Contains(names, v.member.Name) {
 				names = append(names, v.member.Name)

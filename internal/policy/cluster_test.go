@@ -203,8 +203,18 @@ func TestClusterRules(t *testing.T) {
 				w.add(name, r)
 				w.m(name).Clusters = []string{"orders"}
 			}
-			w.in("x2").Sources[0].Host, w.in("x1").Replicas = "10.0.0.x1", nil
+			w.in("x2").Sources[0].Host = "10.0.0.x1"
 		}, "", ""},
+		{"mariadb: a healthy replica of another cluster with the same ids is none of ours", func(w *world) {
+			w.mariadb()
+			other := newWorld(w.t, 1)
+			other.mariadb()
+			w.add("x2", other.Members[1].Report)
+			w.m("x2").Clusters = []string{"orders"}
+			w.in("x2").Sources[0].Host = "10.0.0.x1"
+			w.lag("db2", 99)
+		}, "too-few-replicas", "db2: lag 99s"},
+		{"mariadb: others name db3's address as their source", func(w *world) { w.mariadb(); w.source("db2").Host, w.source("db2").ServerID = "10.0.0.3", "3" }, "is-source too-few-replicas", "db2 replicates from db3"},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			w := newWorld(t, 2)

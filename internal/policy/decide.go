@@ -38,10 +38,9 @@ func DecideInCluster(class checks.Class, r *checks.Report, allow []string, clust
 	j := judgement{class: class, report: r, allow: allow}
 	j.table()
 	j.host()
-	if cluster == nil && ClusterMatters(class, r, false) {
+	if cluster == nil && !j.final && ClusterMatters(class, r, false) {
 		cluster = &Assessment{}
-		cluster.refuse("cluster-rules", "the rest of its cluster has not been asked whether it can do without this replica",
-			"run this again with a version that asks")
+		cluster.refuse("cluster-rules", "the rest of its cluster has not been asked whether it can do without this replica", "run this again")
 	}
 	if cluster != nil {
 		for _, reason := range cluster.Reasons {
