@@ -37,6 +37,8 @@ type RunOptions struct {
 	Stdin           bool // give standard input to every host
 	Prefix          bool
 	JSON            bool
+	NoWaitHealthy   bool             // do not wait, after a disruptive command, until the host is what it was
+	WaitTimeout     time.Duration    // how long to wait for that; 0: 15 minutes
 	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
 }
 
@@ -52,6 +54,9 @@ type Run struct {
 	record   *record
 	print    printer
 	stops    *stops
+	members  *members
+	wait     waits
+	halted   halted
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
@@ -104,6 +109,7 @@ func (r *Run) prepare() (err error) {
 	}
 	r.print = newPrinter(r.o, r.s, r.names)
 	r.stops = newStops()
+	r.members = newMembers(r)
 	return nil
 }
 
@@ -124,8 +130,8 @@ func (r *Run) validate() error {
 		return Usage("", "-t: standard input is no terminal")
 	case r.o.JSON && r.o.Prefix:
 		return Usage("", "--json and --prefix exclude each other")
-	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0:
-		return Usage("", "--skip-unreachable, --max-fail and --timeout are 0 or more")
+	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0, r.o.WaitTimeout < 0:
+		return Usage("", "--skip-unreachable, --max-fail, --timeout and --wait-timeout are 0 or more")
 	}
 	return r.o.validateOverride(len(r.names))
 }
@@ -134,6 +140,7 @@ func (r *Run) validate() error {
 func (r *Run) Run(ctx context.Context) error {
 	defer r.site.close()
 	defer r.record.close()
+	defer r.members.close()
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	done := make(chan struct{})
@@ -181,7 +188,9 @@ func (r *Run) finish(ends []outcome) error {
 			r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
 		case notStarted, timedOut:
 			r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
-		case exited, signaled, lost, refused, locked: // said already, or the command's own affair
+		case unhealthy:
+			r.s.notef("%s: %s", o.host, o.String())
+		case exited, signaled, lost, refused, locked, rebooted: // said already, or the command's own affair
 		}
 		return r.s.end(exitOfOne(o), err)
 	}
