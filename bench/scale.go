@@ -215,7 +215,7 @@ func scaleInterrupted(ctx context.Context, b *bench, s *sims) error {
 			}
 		}
 		b.table.add(row{
-			what: fmt.Sprintf("the same, of 1 s, %s half-way", by.what),
+			what: fmt.Sprintf("the same, taking 1 s, %s half-way", by.what),
 			ours: fmt.Sprintf("%d commands started, all ended and on record; gone after %s%s", len(l.Commands), duration(took.Seconds()), odd),
 			bar:  "nothing left behind", met: odd == "",
 		})
