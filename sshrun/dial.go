@@ -25,14 +25,15 @@ const (
 
 // dial connects, checks, authenticates. behind are the jump hosts that wait for s, so that a ring of them ends.
 func (c *Client) dial(ctx context.Context, s *settings, behind []string) (*nativeConn, error) {
-	limit := c.connectTimeout(s)
-	var waiting questions
-	ctx, stop := withBudget(ctx, limit, &c.prompt.clock, &waiting)
-	defer stop()
+	// Looking through what is known of the host is our time, not its: hashed names of thousands take milliseconds.
 	check, err := c.newHostCheck(s)
 	if err != nil {
 		return nil, &HostError{Host: s.name, Stage: StageHostKey, Err: err}
 	}
+	limit := c.connectTimeout(s)
+	var waiting questions
+	ctx, stop := withBudget(ctx, limit, &c.prompt.clock, &waiting)
+	defer stop()
 	for try := 0; ; try++ {
 		n, err := c.try(ctx, s, check, behind, &waiting)
 		var early *earlyCloseError

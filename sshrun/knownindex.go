@@ -9,7 +9,7 @@ import (
 	"hash"
 	"net"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -26,6 +26,7 @@ type knownIndex struct {
 	lines   int
 	plain   map[hostPort][]knownLine
 	hashed  []*hashedLine
+	trying  sync.Mutex // one name is tried at a time: it is CPU alone, and connections under way need some, too
 }
 
 type hostPort struct{ host, port string }
@@ -42,8 +43,8 @@ type hashedLine struct {
 	knownLine
 	inner, outer []byte // states of SHA-1 after the keyed block
 	sum          []byte
-	// owner is the name that the line was found to stand for; nil: not found yet. It stands for no other.
-	owner atomic.Pointer[string]
+	// owner is the name that the line was found to stand for; "": not found yet. It stands for no other. Under trying.
+	owner string
 }
 
 // add takes in one line that parseKnownLine has accepted: its hosts field, marker and key.
@@ -106,16 +107,14 @@ func (x *knownIndex) keys(addr string) []knownhosts.PublicKey {
 
 // ofHashed tries name against every hashed line that is not known to stand for another one.
 func (x *knownIndex) ofHashed(name string) (found []knownLine) {
+	x.trying.Lock()
+	defer x.trying.Unlock()
 	mac := newNameMAC(name)
 	for _, h := range x.hashed {
-		if owner := h.owner.Load(); owner != nil {
-			if *owner == name {
-				found = append(found, h.knownLine)
-			}
-			continue
+		if h.owner == "" && bytes.Equal(mac.of(h), h.sum) {
+			h.owner = name
 		}
-		if bytes.Equal(mac.of(h), h.sum) {
-			h.owner.Store(&name)
+		if h.owner == name {
 			found = append(found, h.knownLine)
 		}
 	}
