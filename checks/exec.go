@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 //go:embed check.sh
@@ -96,6 +97,9 @@ func (r Request) ExecLine() (string, error) {
 	add("bound", seconds(int64(r.Timeout.Seconds())))
 	add("id", r.LockID)
 	add("signal", r.Signal)
+	add("run", r.Run)
+	add("lease", seconds(int64(r.Lease.Seconds())))
+	add("release", oneIf(r.Release))
 
 	var b strings.Builder
 	b.WriteString("exec /bin/sh -c '" + bootstrap + "' interlock")
@@ -132,7 +136,7 @@ func (r Request) validate() error {
 		return fmt.Errorf("encode request: shell %q is not a plain name or path", shell)
 	}
 	switch r.Mode {
-	case "", ModeCheck, ModeRun, ModeSignal, ModeLogs, ModeLocks:
+	case "", ModeCheck, ModeRun, ModeLock, ModeLease, ModeSignal, ModeLogs, ModeLocks:
 	default:
 		return fmt.Errorf("encode request: mode %q is none of check.sh's", r.Mode)
 	}
@@ -143,6 +147,24 @@ func (r Request) validate() error {
 	}
 	if _, err := hex.DecodeString(r.LockID); err != nil && r.LockID != "0" {
 		return fmt.Errorf("encode request: id %q is not hexadecimal", r.LockID)
+	}
+	return r.validateHolds()
+}
+
+// validateHolds checks what concerns locks and leases.
+func (r Request) validateHolds() error {
+	if _, err := hex.DecodeString(r.Run); err != nil {
+		return fmt.Errorf("encode request: run %q is not hexadecimal", r.Run)
+	}
+	switch {
+	case r.Lease < 0 || r.Lease > MaxLease || r.Lease%time.Second != 0:
+		return fmt.Errorf("encode request: a lease of %v: want whole seconds, at most %v", r.Lease, MaxLease)
+	case r.Run == "" && (r.Lease > 0 || r.Release || r.Mode == ModeLease):
+		return fmt.Errorf("encode request: a lease or a release without a run")
+	case r.Lease > 0 && r.Mode != ModeCheck && r.Mode != ModeLease:
+		return fmt.Errorf("encode request: mode %q takes no lease", r.Mode)
+	case r.Mode == ModeLock && r.Class < Disruptive:
+		return fmt.Errorf("encode request: a %s command takes no lock", r.Class)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ func fullRequest() Request {
 		Critical:  []Critical{{Name: "our db", Process: "our-dbd", Port: 4000}},
 		DataPaths: []string{"/backup", "/with blank"}, Clients: []string{"monitor", "o'neill"},
 		IdleAfter: 15 * time.Minute, Timeout: 20 * time.Second, LockID: "00ff", Signal: "TERM",
+		Run: "0123456789ab", Release: true,
 	}
 }
 
@@ -71,6 +72,13 @@ func TestExecLineLimits(t *testing.T) {
 		"quote in shell":  func(r *Request) { r.Shell = "sh'" },
 		"id":              func(r *Request) { r.LockID = "../.." },
 		"signal":          func(r *Request) { r.Signal = "INT' 'mode=check" },
+		"run":             func(r *Request) { r.Run = "'x" },
+		"lease, no run":   func(r *Request) { r.Mode, r.Lease, r.Run, r.Release = ModeCheck, LeaseTime, "", false },
+		"lease and run":   func(r *Request) { r.Lease = LeaseTime },
+		"long lease":      func(r *Request) { r.Mode, r.Lease = ModeCheck, MaxLease+time.Second },
+		"odd lease":       func(r *Request) { r.Mode, r.Lease = ModeCheck, time.Millisecond },
+		"release, no run": func(r *Request) { r.Run = "" },
+		"lock of routine": func(r *Request) { r.Mode, r.Class = ModeLock, Routine },
 		"mode":            func(r *Request) { r.Mode = "run' 'class=read-only" },
 		"data too long":   func(r *Request) { r.DataPaths = []string{"/" + strings.Repeat("x", MaxExecBytes)} },
 	} {

@@ -23,6 +23,7 @@ const (
 func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q := r.site.request(host, mode)
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
+	q.Run = r.record.base.Run
 	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
 	if mode == checks.ModeRun {
 		q.Command = r.class.Command

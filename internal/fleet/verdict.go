@@ -35,11 +35,11 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 		d = policy.Decision{Reasons: []checks.Reason{{Code: "no-decision", Text: err.Error()}}}
 	}
 	v.reasons, v.needs = d.Reasons, d.Needs
-	held := class.Class > checks.Routine && hasCode(f.report.Reasons, "locked")
+	held := class.Class > checks.Routine && (hasCode(f.report.Reasons, "locked") || hasCode(f.report.Reasons, "leased"))
 	switch {
 	case f.report.Verdict == "locked" || d.Run && held:
 		v.kind = locked
-		v.reasons = withCode(f.report.Reasons, "locked")
+		v.reasons = withCode(f.report.Reasons, "locked", "leased")
 	case !d.Run || !f.report.Run():
 		v.kind = refused
 	}
@@ -51,7 +51,7 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 // the reasons. Where the state is unknown the facts say what would mend it; elsewhere the reasons do.
 func (v *verdict) addFacts(r *checks.Report) {
 	for _, fact := range r.Reasons {
-		if fact.Code == "locked" || strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
+		if fact.Code == "locked" || fact.Code == "leased" || strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
 			continue
 		}
 		if r.State != checks.Unknown {
@@ -71,9 +71,10 @@ func hasText(reasons []checks.Reason, text string) bool {
 	return slices.ContainsFunc(reasons, func(r checks.Reason) bool { return r.Text == text })
 }
 
-func withCode(reasons []checks.Reason, code string) (some []checks.Reason) {
+// withCode gives the reasons with one of these codes.
+func withCode(reasons []checks.Reason, codes ...string) (some []checks.Reason) {
 	for _, r := range reasons {
-		if r.Code == code {
+		if slices.Contains(codes, r.Code) {
 			some = append(some, r)
 		}
 	}
