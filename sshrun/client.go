@@ -45,7 +45,7 @@ type Options struct {
 	IdentityFiles  []string      // as ssh -i
 	ConnectTimeout time.Duration // 0: the configuration's, else DefaultConnectTimeout
 	KeepAlive      time.Duration // 0: DefaultKeepAlive, or ServerAliveInterval where that is shorter
-	Args           []string      // more of ssh's options, for the hosts and not for their jump hosts; they beat Target
+	Args           []string      // more of ssh's options, as an ssh command line gave them (nil: there is none), for the hosts and not their jump hosts; they beat Target
 	Transport      string        // "" or "native": in process; "openssh": the system's ssh; "auto": in process where that can
 	Terminal       Terminal      // nil: nobody to ask
 	Log            *slog.Logger  // nil: silent

@@ -212,3 +212,14 @@ func (c *CommandLine) Without(letters string) []string {
 	}
 	return args
 }
+
+// Only gives the options with one of the letters, as ssh's arguments.
+func (c *CommandLine) Only(letters string) []string {
+	some := CommandLine{}
+	for _, o := range c.Options {
+		if strings.IndexByte(letters, o.Letter) >= 0 {
+			some.Options = append(some.Options, o)
+		}
+	}
+	return some.Without("")
+}

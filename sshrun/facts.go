@@ -65,14 +65,14 @@ func (c *Client) Facts(ctx context.Context, t Target) (Facts, error) {
 	return f, nil
 }
 
-// SystemSSH gives the system's ssh and the options that lead it to t as Dial would go there. The caller adds what
+// SystemArgs gives the system's ssh and the options that lead it to t as Dial would go there. The caller adds what
 // the session needs, --, the name and the command.
-func (c *Client) SystemSSH(t Target) (bin string, args []string, err error) {
+func (c *Client) SystemArgs(t Target) (bin string, args []string, err error) {
 	q, err := c.newQuestion(t, c.opts)
 	if err != nil {
 		return "", nil, err
 	}
-	if bin, err = systemSSH(); err != nil {
+	if bin, err = SystemSSH(); err != nil {
 		return "", nil, err
 	}
 	args = c.sshArgs(q)
@@ -85,8 +85,8 @@ func (c *Client) SystemSSH(t Target) (bin string, args []string, err error) {
 	return bin, args, nil
 }
 
-// systemSSH is the first ssh on PATH. One that is this very program, under that name, would call itself.
-func systemSSH() (string, error) {
+// SystemSSH is the first ssh on PATH. One that is this very program, under that name, would call itself.
+func SystemSSH() (string, error) {
 	bin, err := exec.LookPath("ssh")
 	if err != nil {
 		return "", fmt.Errorf("find the system's ssh: %w", err)

@@ -126,7 +126,7 @@ func (c *Client) askSSH(ctx context.Context, q question) (*settings, error) {
 	r := &c.resolver
 	r.scanOnce.Do(func() { r.scan = scanConfig(c.opts.ConfigFile, c.home) })
 	class, shared := r.scan.class(q.name)
-	if shared = shared && len(q.args) == 0; !shared {
+	if shared = shared && q.args == nil; !shared {
 		class = "host " + q.name + " at " + q.address
 	}
 	key := fmt.Sprintf("%s\x00%s\x00%d\x00%q\x00%q", class, q.user, q.port, q.identities, q.args)
@@ -173,7 +173,7 @@ func (c *Client) runSSHG(ctx context.Context, q question, shared bool) (*setting
 		return nil, context.Cause(ctx)
 	}
 	args := append([]string{"-G"}, c.sshArgs(q)...)
-	if len(q.args) == 0 {
+	if q.args == nil {
 		args = append(args, "-T") // else ssh complains that there is no terminal
 	}
 	if q.address != "" && !shared {

@@ -24,7 +24,7 @@ func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q := r.site.request(host, mode)
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
 	q.Run = r.record.base.Run
-	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
+	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY || r.o.Unspooled
 	if mode == checks.ModeRun {
 		q.Command = r.class.Command
 	}

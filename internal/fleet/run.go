@@ -33,6 +33,7 @@ type RunOptions struct {
 	Timeout         time.Duration
 	TTY             bool
 	Stdin           bool // give standard input to every host
+	Unspooled       bool // keep no output on the host: a transfer's is the data
 	Prefix          bool
 	JSON            bool
 	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
