@@ -30,7 +30,7 @@ const (
 )
 
 // loginShell is what ssh starts where no command is given.
-const loginShell = `exec "${SHELL:-/bin/sh}" -l # what comes on standard input`
+const loginShell = `exec "${SHELL:-/bin/sh}" -l # a script on standard input`
 
 // sftpServer starts the server of the subsystem sftp where distributions have it (Debian; RHEL; SUSE, Arch; BSD).
 const sftpServer = "PATH=/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh:/usr/libexec:$PATH exec sftp-server"

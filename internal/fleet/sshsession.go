@@ -23,14 +23,24 @@ func (c *SSH) sftp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	said := &held{} // a refusal in full would greet every file that is fetched
+	r.s.Err = said
 	ends, err := r.attended(ctx)
 	if err != nil {
 		return err
 	}
-	if o := ends[0]; o.kind != refused && o.kind != locked {
+	o := ends[0]
+	if o.kind != refused && o.kind != locked {
+		said.release(c.s.Err)
 		return c.finish(r, o)
 	}
-	c.s.notef("sftp on %s only reads", c.name)
+	if !c.o.Line.Has("q") {
+		why := string(o.kind)
+		if len(o.reasons) > 0 {
+			why = o.reasons[0].Text
+		}
+		c.s.notef("sftp only reads on %s: %s", c.name, report.Visible(why))
+	}
 	if r, err = c.prepare(sftpServer + " -R"); err != nil {
 		return err
 	}
