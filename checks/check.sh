@@ -28,7 +28,8 @@ die() { say "$2"; exit "$1"; }
 parse_request() {
 	q_script='' q_nonce='' q_mode=check q_class=destructive q_shell=/bin/sh q_cmd64='' q_owner=- q_host=- q_allow=''
 	q_member=0 q_boots=0 q_onunknown=0 q_defaults64='' q_critical='' q_data64='' q_clients='' q_idle=900 q_bound=15
-	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10
+	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_run='' q_lease=0 q_release=0 q_reason64=''
+	q_offer=0 q_override=''
 	for q_arg in "$@"; do
 		case $q_arg in
 		script=*) q_script=${q_arg#*=} ;;
@@ -53,15 +54,24 @@ parse_request() {
 		signal=*) q_signal=${q_arg#*=} ;;
 		tty=*) q_tty=${q_arg#*=} ;;
 		go=*) q_go=${q_arg#*=} ;;
+		run=*) q_run=${q_arg#*=} ;;
+		lease=*) q_lease=${q_arg#*=} ;;
+		release=*) q_release=${q_arg#*=} ;;
+		reason64=*) q_reason64=${q_arg#*=} ;;
+		offer=*) q_offer=${q_arg#*=} ;;
+		override=*) q_override=${q_arg#*=} ;;
 		helper=*) q_helper=${q_arg#*=} ;;
 		*) die 64 "request: $q_arg is not understood; is the script older than the client?" ;;
 		esac
 	done
-	for q_arg in "$q_idle" "$q_bound" "$q_go"; do
+	for q_arg in "$q_idle" "$q_bound" "$q_go" "$q_lease"; do
 		case $q_arg in '' | *[!0-9]*) die 64 "request: \"$q_arg\" is not a number of seconds" ;; esac
 	done
 	case $q_nonce in *[!0-9a-f]*) die 64 "request: the nonce is not hexadecimal" ;; esac
 	case $q_id in *[!0-9a-f]*) die 64 "request: the id is not hexadecimal" ;; esac
+	case $q_override in *[!0-9a-f]*) die 64 "request: the override is not hexadecimal" ;; esac
+	case $q_run in *[!0-9a-f]*) die 64 "request: the run is not hexadecimal" ;; esac
+	if [ "$q_lease" != 0 ] && [ -z "$q_run" ]; then die 64 "request: a lease needs a run"; fi
 }
 
 # ---- session: the unprivileged parent --------------------------------------------------------------------
@@ -88,7 +98,7 @@ session() {
 session_body() {
 	who_am_i
 	case $q_mode in
-	check | run) ;;
+	check | run | lock) ;;
 	*)
 		if [ "$w_uid" = 0 ]; then (helper_main) >&4; else helper_text | command -p sudo -n /bin/sh -s >&4; fi
 		exit $?
@@ -109,12 +119,13 @@ session_body() {
 	if [ "$s_report" = none ]; then # no helper: sudo refused, or is not there
 		forward_plain
 	fi
-	case $q_mode in run) ;; *) exit 0 ;; esac
+	[ "$q_mode" != check ] || exit 0
 	case $s_verdict in
 	run) ;;
 	locked) exit 75 ;;
 	*) exit 77 ;;
 	esac
+	[ "$q_mode" != lock ] || exit 0
 	case $q_class in read-only | routine) ;; *) [ -n "$s_lock" ] || exit 77 ;; esac
 	await_go || { printf 'no\n' >&8; exec 8>&-; drain_helper; exit 77; }
 	run_command
@@ -142,8 +153,10 @@ helper_text() {
 		"$q_nonce" "$q_mode" "$q_class" "$q_shell" "$q_cmd64" "$q_owner"
 	printf " 'host=%s' 'allow=%s' 'member=%s' 'boots=%s' 'onunknown=%s' 'defaults64=%s' 'critical=%s'" \
 		"$q_host" "$q_allow" "$q_member" "$q_boots" "$q_onunknown" "$q_defaults64" "$q_critical"
-	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'helper=%s'\n" \
+	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'helper=%s'" \
 		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$$"
+	printf " 'run=%s' 'lease=%s' 'release=%s' 'reason64=%s' 'offer=%s' 'override=%s'\n" \
+		"$q_run" "$q_lease" "$q_release" "$q_reason64" "$q_offer" "$q_override"
 	# shellcheck disable=SC2016 # expanded by the helper's shell
 	printf 'eval "$(printf %%s "${1#script=}" | base64 -d | gzip -dc)"\n'
 }
@@ -367,6 +380,7 @@ add() {
 reason() {
 	case "$h_codes" in *"|$1:$2|"*) return ;; esac
 	h_codes="$h_codes|$1:$2|"
+	case " $h_words " in *" $1 "*) ;; *) h_words="$h_words $1" ;; esac
 	add reason "$1" "$2" "${3:--}"
 }
 
@@ -391,7 +405,7 @@ helper_main() {
 	export LC_ALL PATH
 	IFS=" $tab$nl"
 	unset TMOUT POSIXLY_CORRECT QUOTING_STYLE TIME_STYLE LS_COLORS PERL5OPT DOCKER_HOST DOCKER_CONTEXT
-	unset -f awk cat cd chown command date dd find grep head kill ls mkdir mkfifo mv printf read readlink rm sleep test timeout tr wait [ 2>/dev/null
+	unset -f awk cat cd chown command date dd find grep head kill ln ls mkdir mkfifo mv printf read readlink rm sleep test timeout tr wait [ 2>/dev/null
 	unset MYSQL_PWD MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_TEST_LOGIN_FILE CDPATH ENV BASH_ENV
 	case $q_mode in
 	check)
@@ -400,11 +414,27 @@ helper_main() {
 	run)
 		inspect
 		decide
+		break_glass
 		if [ "$h_verdict" = run ]; then take_lock; fi
 		if [ "$h_verdict" = run ]; then look_again; fi
 		print_report
 		follow_command
 		;;
+	lock)
+		inspect
+		decide
+		break_glass
+		if [ "$h_verdict" = run ]; then take_lock; fi
+		if [ "$h_verdict" = run ]; then look_again; fi
+		# The lock stays; it goes at once when nobody can be told of it any more.
+		if print_report; then
+			log_decision
+			[ "$h_verdict" != run ] || spend_override
+		else
+			drop_lock
+		fi
+		;;
+	lease) serve_lease ;;
 	logs) show_logs ;;
 	locks) show_locks ;;
 	signal) signal_command ;;
@@ -415,11 +445,13 @@ helper_main() {
 inspect_and_print() {
 	inspect
 	decide
+	break_glass
 	print_report
 }
 
 print_report() {
 	[ -z "$h_watch" ] || end_watch "$h_watch"
+	add verdict "$h_verdict"
 	printf 'interlock-report 1 %s\n%sinterlock-end %s %s\n' "$q_nonce" "$h_report" "$q_nonce" "$h_count"
 }
 
@@ -427,6 +459,7 @@ print_report() {
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_shared=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
 	h_instances=0 h_serving=0 h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
+	h_lease='' h_no_lease='' h_held='' h_id='' h_words='' h_glass=''
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
 	who_am_i
@@ -438,6 +471,7 @@ inspect() {
 			"in sudoers: $(id -un) ALL=(root) NOPASSWD: /bin/sh -s"
 	fi
 	state_dir
+	if [ "$q_lease" != 0 ]; then take_lease; fi
 	start_decoy
 	scan_processes
 	judge_scan
@@ -939,8 +973,9 @@ judge_servers() {
 judge_server() {
 	i_pid=$1 i_start=$2 i_name=$4 i_file=$6 i_sockets=$7 i_listeners=$8
 	i_cwd=$(readlink "/proc/$i_pid/cwd" 2>/dev/null)
-	new_instance @STATE@ "$i_pid" @PRODUCT@ -
 	i_state=unknown i_product=$i_name
+	# What is said of it is put behind its state, which is known last.
+	i_before=$h_report h_report=''
 	h_datadirs="$h_datadirs$nl$i_cwd"
 	if [ "$5" = holder ]; then
 		h_file=$(pct "$i_file")
@@ -951,8 +986,9 @@ judge_server() {
 	else
 		ask_server
 	fi
-	h_report=${h_report%@STATE@*}$i_state${h_report##*@STATE@}
-	h_report=${h_report%@PRODUCT@*}$i_product${h_report##*@PRODUCT@}
+	i_said=$h_report h_report=$i_before
+	new_instance "$i_state" "$i_pid" "$i_product" -
+	h_report=$h_report$i_said
 	worse "$i_state"
 }
 
@@ -1082,12 +1118,13 @@ log_in() {
 	return 1
 }
 
-# facts_sql prints the questions in the words that this server knows; each answer is headed by the nonce.
+# facts_sql prints the questions in the words that this server knows; each answer is headed by the nonce. GTID sets are
+# selected: SHOW VARIABLES cuts a value after 1024 characters without a word.
 facts_sql() {
 	f_mark="SELECT 'x' AS '@$q_nonce"
 	printf "%s me'; SELECT CONNECTION_ID(), CURRENT_USER();" "$f_mark"
-	printf "%s variables'; SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir','port','socket','pid_file','read_only','super_read_only','offline_mode','server_uuid','server_id','gtid_executed','gtid_current_pos','wsrep_on','performance_schema','skip_networking');" "$f_mark"
-	printf "%s status'; SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime','Threads_connected','Connections','Innodb_rows_inserted','Innodb_rows_updated','Innodb_rows_deleted','wsrep_cluster_size','wsrep_local_state_comment') OR Variable_name REGEXP '^Com_(insert|insert_select|update|update_multi|delete|delete_multi|replace|replace_select|load|create_table|drop_table|alter_table|truncate|call_procedure|rename_table|create_db|drop_db)\$';" "$f_mark"
+	printf "%s variables'; SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir','port','socket','pid_file','read_only','super_read_only','offline_mode','server_uuid','server_id','wsrep_on','wsrep_provider','wsrep_cluster_name','group_replication_group_name','group_replication_single_primary_mode','performance_schema','skip_networking');" "$f_mark"
+	printf "%s status'; SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime','Threads_connected','Connections','Innodb_rows_inserted','Innodb_rows_updated','Innodb_rows_deleted','wsrep_cluster_size','wsrep_cluster_status','wsrep_cluster_state_uuid','wsrep_local_state_comment','wsrep_incoming_addresses','group_replication_primary_member') OR Variable_name REGEXP '^Com_(insert|insert_select|update|update_multi|delete|delete_multi|replace|replace_select|load|create_table|drop_table|alter_table|truncate|call_procedure|rename_table|create_db|drop_db)\$';" "$f_mark"
 	printf "%s processes'; SHOW PROCESSLIST;" "$f_mark"
 	if [ "$i_product" = mariadb ]; then
 		printf "%s sources'; SHOW ALL SLAVES STATUS; %s replicas'; SHOW SLAVE HOSTS;" "$f_mark" "$f_mark"
@@ -1097,7 +1134,10 @@ facts_sql() {
 		printf "%s sources'; SHOW SLAVE STATUS; %s replicas'; SHOW SLAVE HOSTS;" "$f_mark" "$f_mark"
 	fi
 	if [ "$i_product" != mariadb ]; then
-		printf "%s group'; SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members;" "$f_mark"
+		printf "%s group'; SELECT * FROM performance_schema.replication_group_members;" "$f_mark"
+		printf "%s gtid'; SELECT 1 AS gtids, @@GLOBAL.gtid_executed AS gtid_executed;" "$f_mark"
+	else
+		printf "%s gtid'; SELECT 1 AS gtids, @@GLOBAL.gtid_current_pos AS gtid_executed, @@GLOBAL.gtid_binlog_pos AS gtid_binlog_pos, @@GLOBAL.gtid_slave_pos AS gtid_slave_pos, @@GLOBAL.gtid_binlog_state AS gtid_binlog_state;" "$f_mark"
 	fi
 	printf "%s accounts'; SELECT USER, CURRENT_CONNECTIONS, TOTAL_CONNECTIONS FROM performance_schema.accounts WHERE USER IS NOT NULL;" "$f_mark"
 	printf "%s prepared'; XA RECOVER;" "$f_mark"
@@ -1105,10 +1145,16 @@ facts_sql() {
 	printf "%s end'" "$f_mark"
 }
 
-# facts_awk reads the answers: "i" lines for the report, and one line "= …" of numbers that the role hangs on.
+# facts_awk reads the answers: first a line "= …" of numbers that the role hangs on, then "i" lines for the report. A
+# GTID set comes whole, in pieces; one of more than 128 KiB ends in ",cut", so that nobody can take it for a set.
 # shellcheck disable=SC2016 # awk's
 facts_awk='
-function field(key, value) { if (value != "") print "i\t" key "\t" enc(value) }
+function field(key, value) { if (value != "") { out = out "i\t" key "\t" enc(value) "\n"; lines++ } }
+function gtids(key, set) {
+	gsub(/\\n/, "", set)
+	if (length(set) > 131072) set = substr(set, 1, 131072) ",cut"
+	for (; set != ""; set = substr(set, 16001)) field(key, substr(set, 1, 16000))
+}
 function col(word) { return (word in at) ? $(at[word]) : "" }
 BEGIN {
 	FS = "\t"
@@ -1137,7 +1183,7 @@ section == "processes" {
 	visible++
 	# Donor and recipient of a clone: its command in the process list (clone_status exists with the plugin only).
 	if (tolower($5) ~ /clone/ || toupper($8) ~ /^CLONE /) busy = busy " clone"
-	if ($5 ~ /^Binlog Dump/) dumps++
+	if ($5 ~ /^Binlog Dump/) field("dump." dumps++, $3)
 	else if ($2 in monitor) watching++
 	else users++
 }
@@ -1150,7 +1196,7 @@ section == "sources" {
 	lag = col("seconds_behind_source"); if (lag != "" && lag != "NULL") field(p "lag_seconds", lag)
 	field(p "delay_seconds", col("sql_delay"))
 	e = col("last_io_error"); if (e == "") e = col("last_sql_error"); field(p "error", substr(e, 1, 300))
-	field(p "auto_position", col("auto_position")); g = col("retrieved_gtid_set"); gsub(/\\n/, "", g); field(p "gtid", substr(g, 1, 4000))
+	field(p "auto_position", col("auto_position")); gtids(p "gtid", col("retrieved_gtid_set"))
 	if (io != "Yes" || sql != "Yes") broken++
 	where = where (where == "" ? "" : ",") col("source_host") ":" col("source_port")
 }
@@ -1158,46 +1204,70 @@ section == "replicas" {
 	p = "replica." nr++ "."
 	field(p "server_id", col("server_id")); field(p "uuid", col("replica_uuid")); field(p "host", col("host")); field(p "port", col("port"))
 }
-section == "group" { if ($2 != "OFFLINE" && $2 != "") group = $2 }
+section == "group" {
+	state = col("member_state"); role = col("member_role"); id = col("member_id")
+	if (state == "" || state == "OFFLINE") next
+	# MySQL 5.7 has no roles: there is one primary, or each is one.
+	if (role == "") { role = "PRIMARY"; g = s["group_replication_primary_member"]; if (g != "" && g != id) role = "SECONDARY" }
+	p = "group." members++ "."
+	field(p "uuid", id); field(p "host", col("member_host")); field(p "port", col("member_port")); field(p "state", state); field(p "role", role)
+	if (group == "" || id == v["server_uuid"]) group = state
+	if (id == v["server_uuid"]) { field("group_state", state); field("group_role", role) }
+}
+section == "gtid" { for (h in at) if (h != "gtids") gtids(h == "gtid_replica_pos" ? "gtid_slave_pos" : h, $(at[h])) }
 section == "accounts" { if ($1 == user) own += $3; else if (!($1 in monitor)) others += $3; accounts++ }
 section == "prepared" { prepared++ }
 section == "transactions" { long++ }
 END {
-	n = split("me variables status processes sources replicas accounts prepared transactions end", w, " ")
+	n = split("me variables status processes sources replicas gtid accounts prepared transactions end", w, " ")
 	for (k = 1; k <= n; k++) if (said[w[k]] != 1) { print "= cut " w[k]; exit }
 	if (odd) { print "= cut columns"; exit }
 	if (me == "" || v["datadir"] == "" || s["uptime"] == "" || s["threads_connected"] == "") { print "= cut values"; exit }
-	if (v["wsrep_on"] == "ON" && s["wsrep_cluster_size"] + 0 > 0) group = "wsrep:" s["wsrep_local_state_comment"]
+	if (group != "") {
+		field("group_kind", "group-replication"); field("group_name", v["group_replication_group_name"]); field("group_size", members)
+		if (v["group_replication_single_primary_mode"] == "ON") field("group_single_primary", "1")
+	}
+	# Without a provider nothing is replicated, whatever wsrep_on says; with one, a node that lost its cluster is of it still.
+	if (v["wsrep_on"] == "ON" && (s["wsrep_cluster_size"] + 0 > 0 || v["wsrep_provider"] !~ /^(none)?$/)) {
+		group = "wsrep:" s["wsrep_local_state_comment"]
+		field("group_kind", "galera"); field("group_name", v["wsrep_cluster_name"]); field("group_uuid", s["wsrep_cluster_state_uuid"])
+		field("group_size", s["wsrep_cluster_size"] + 0); field("group_status", s["wsrep_cluster_status"]); field("group_state", s["wsrep_local_state_comment"])
+		n = split(s["wsrep_incoming_addresses"], w, ",")
+		for (k = 1; k <= n; k++) if (match(w[k], /:[0-9]+$/)) {
+			p = "group." members++ "."
+			field(p "host", substr(w[k], 1, RSTART - 1)); field(p "port", substr(w[k], RSTART + 1))
+		}
+	}
 	ro = "off"; if (v["read_only"] == "ON") ro = "on"; if (v["super_read_only"] == "ON") ro = "super"
 	if (prepared) busy = busy " xa-prepared"
 	if (long) busy = busy " long-transaction"
 	field("port", v["port"]); field("socket", v["socket"]); field("datadir", v["datadir"]); field("uuid", v["server_uuid"]); field("server_id", v["server_id"])
 	field("read_only", ro); if (v["offline_mode"] == "ON") field("offline_mode", "1")
-	g = v["gtid_executed"]; if (g == "") g = v["gtid_current_pos"]; gsub(/\\n/, "", g); field("gtid_executed", substr(g, 1, 16000))
 	field("group_member", group); field("clients", users + 0); field("monitoring", watching + 0); field("uptime_seconds", s["uptime"])
 	if (accounts == 0) { own = "-"; others = s["connections"] }
 	net = (v["skip_networking"] == "ON") ? 0 : v["port"]
 	print "= ok", ns + 0, nr + 0, dumps + 0, ro, users + 0, watching + 0, others + 0, own, writes + 0, (v["offline_mode"] == "ON") ? 1 : 0, \
-		enc(group), s["uptime"], s["threads_connected"] + 0, visible + 0, net, enc(v["datadir"]), enc(v["pid_file"]), enc(where), broken + 0, enc(busy)
+		enc(group), s["uptime"], s["threads_connected"] + 0, visible + 0, net, enc(v["datadir"]), enc(v["pid_file"]), enc(where), broken + 0, enc(busy), lines + 0
+	printf "%s", out
 }'
 
 # read_facts turns the answers into f_… and makes sure that the server that answered is the process that was found.
 read_facts() {
 	r_all=$(printf '%s\n' "$i_q2" | awk -v nonce="$q_nonce" -v clients="$q_clients" "$enc_awk$facts_awk")
-	r_last=${r_all##*"= "}
+	r_first=${r_all%%"$nl"*}
 	# shellcheck disable=SC2086 # split on purpose
-	set -- $r_last
-	if [ "${1:-}" != ok ] || [ $# != 21 ]; then
+	set -- ${r_first#"= "}
+	if [ "${1:-}" != ok ] || [ $# != 22 ]; then
 		reason odd-answer "the answer of $i_name (process $i_pid) is cut or odd: ${2:-nothing}" "see docs/checks.md: odd-answer"
 		return 1
 	fi
-	h_report="$h_report${r_all%"= "*}"
-	h_count=$((h_count + $(printf '%s' "${r_all%"= "*}" | awk 'END { print NR }')))
+	h_report=$h_report${r_all#*"$nl"}$nl
 	f_sources=$2 f_replicas=$3 f_dumps=$4 f_ro=$5 f_users=$6 f_watching=$7 f_others=$8 f_own=$9
 	shift 9
 	f_writes=$1 f_offline=$2 f_group=$3 f_uptime=$4 f_threads=$5 f_visible=$6 f_net=$7 f_datadir=$(pct "$8") f_pidfile=$(pct "$9")
 	shift 9
 	f_where=$1 f_broken=$2 f_busy=$3
+	h_count=$((h_count + $4))
 	f_datadir=${f_datadir%/}
 	h_datadirs="$h_datadirs$nl$f_datadir"
 	if [ "$f_visible" -lt "$f_threads" ] && [ "$((f_threads - f_visible))" -gt 2 ]; then
@@ -1859,8 +1929,11 @@ decide() {
 		reason class-unknown "class $(clean "$q_class") is not understood" "use the client that this script came with"
 		;;
 	esac
-	if [ "$q_mode" = check ]; then lock_seen; fi
-	add verdict "$h_verdict"
+	if [ "$q_mode" = check ]; then
+		lock_seen
+		lease_seen
+		[ -z "$h_no_lease" ] || h_verdict=$h_no_lease
+	fi
 }
 
 # decide_state is one column of the table, for what interrupts or destroys.
@@ -1887,71 +1960,178 @@ refuse_state() {
 	reason "state-$h_state" "the host is $h_state: $1" "see the other reasons"
 }
 
-# replace_verdict changes what decide has said, in the report too.
-replace_verdict() {
-	h_report="${h_report%"verdict$tab"*}verdict$tab$1${h_report##*"verdict$tab$h_verdict"}"
-	h_verdict=$1
+# ---- override --------------------------------------------------------------------------------------------------
+
+# An override turns this host's no to a disruptive or destructive command into a yes, once. It is a file override.ID of the
+# host's own making: the uptime when it lapses, and what it is bound to. ID is random; who knows it has seen the reasons.
+# Locks and leases of others, and the want of a place for a lock, come later, and no override helps there.
+
+# break_glass tries the override that was given, and offers one where that is asked for and the answer is no, or may become
+# no at the client, who knows of other hosts.
+break_glass() {
+	[ "$h_root" = 1 ] && [ "$h_boot" != - ] || return 0
+	case $q_class:$q_offer:$q_override in disruptive:0: | destructive:0:) return 0 ;; disruptive:* | destructive:*) ;; *) return 0 ;; esac
+	# shellcheck disable=SC2086 # a list of words
+	g_words=$(printf '%s\n' $h_words | awk '
+		/^(locked|leased)$/ || NF == 0 { next }
+		{ for (i = n++; i > 0 && w[i - 1] > $0; i--) w[i] = w[i - 1]; w[i] = $0 }
+		END { for (i = 0; i < n; i++) printf "%s,", w[i]; print "." }')
+	case $g_words in *.) ;; *) return 0 ;; esac
+	g_words=${g_words%.}
+	g_words=${g_words%,}
+	g_words=${g_words:--}
+	g_command="$q_class $q_shell ${q_cmd64:--}"
+	g_bound="$h_boot ${h_machine:--} $h_state $g_words $g_command"
+	read -r g_now _ </proc/uptime || return 0
+	g_now=${g_now%%.*}
+	[ -z "$q_override" ] || use_override
+	# A clear host that says yes is refused by nobody else.
+	[ "$q_offer" != 1 ] || [ -n "$h_glass" ] || [ "$h_verdict:$h_state" = run:clear ] || offer_override
 }
+
+# use_override says yes where the override that was given is this host's, has not lapsed, and is bound to just this.
+use_override() {
+	for g_dir in $lock_dirs; do
+		g_file=$g_dir/override.$q_override
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot g_machine g_state g_old g_rest <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then
+			no_override override-lapsed "the override $q_override has lapsed: it lasts ten minutes, and not beyond a boot"
+		elif [ "$g_rest" != "$g_command" ]; then
+			no_override override-command "the override $q_override was given for another command"
+		elif [ "$g_machine $g_state $g_old" != "${h_machine:--} $h_state $g_words" ]; then
+			no_override override-reasons "the override $q_override was given for other reasons: $g_state ($g_old), and now it is $h_state ($g_words)"
+		else
+			h_verdict=run h_glass=$g_file
+			add fact override "$q_override"
+		fi
+		return 0
+	done
+	no_override override-unknown "this host has given no override $q_override, or it has been used"
+}
+
+no_override() {
+	h_verdict=refuse
+	reason "$1" "$2" "look at the reasons again, and use the override that comes with them"
+}
+
+# offer_override makes one, and takes away what has lapsed.
+offer_override() {
+	[ -n "$h_dir" ] || return 0
+	set --
+	for g_file in "$h_dir"/override.*; do
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot _ <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then set -- "$@" "$g_file"; fi
+	done
+	[ $# = 0 ] || rm -f "$@"
+	read -r g_id 2>/dev/null </proc/sys/kernel/random/uuid || return 0
+	g_id=${g_id%%-*} g_line="$((g_now + 600)) $g_bound" g_read=''
+	if (set -C; printf '%s\n' "$g_line" >"$h_dir/override.$g_id") 2>/dev/null &&
+		read -r g_read <"$h_dir/override.$g_id" && [ "$g_read" = "$g_line" ]; then
+		h_glass=$h_dir/override.$g_id
+		add override "$g_id"
+	fi
+}
+
+# spend_override: an override is for one command that starts.
+spend_override() { [ -z "$h_glass" ] || rm -f "$h_glass"; }
 
 # ---- lock, spool, end ------------------------------------------------------------------------------------------
 
 lock_dirs='/var/lib/interlock /run/interlock'
 
-# lock_seen reports a lock that somebody holds; a disruptive command that ended in a new boot has closed its own.
-lock_seen() {
-	h_held=''
+# find_lock sets k_… to the lock that is in force; fails when there is none. A disruptive command that ended in a new boot
+# has closed its own; so has one that was run elsewhere for this host, whatever its class, by a new boot or machine id.
+find_lock() {
 	for k_dir in $lock_dirs; do
 		[ -e "$k_dir/lock" ] || continue
-		k_id=- k_owner=- k_class=- k_boot=- k_since=-
-		read -r k_id k_owner k_class k_boot k_since _ 2>/dev/null <"$k_dir/lock" || :
-		if [ "$k_class" = disruptive ] && [ "$k_boot" != "$h_boot" ] && [ "$h_boot" != - ]; then
-			# Whoever makes this mark, which stays, is the only one who may remove the lock of that id.
-			if (set -C; : >"$k_dir/closed.$k_id") 2>/dev/null; then
-				rm -f "$k_dir/lock"
-				add fact lock_closed "$k_id"
-				continue
-			fi
+		k_id=- k_owner=- k_class=- k_boot=- k_since=- k_run=- k_for=- k_machine=-
+		read -r k_id k_owner k_class k_boot k_since _ k_run k_for k_machine _ 2>/dev/null <"$k_dir/lock" || :
+		k_over=0
+		case $k_class:$k_for in disruptive:* | *:local) if [ "$k_boot" != "$h_boot" ] && [ "$h_boot" != - ]; then k_over=1; fi ;; esac
+		if [ "$k_for" = local ] && [ "$k_machine" != "$h_machine" ] && [ "${h_machine:--}" != - ]; then k_over=1; fi
+		# Whoever makes this mark, which stays, is the only one who may remove the lock of that id.
+		if [ "$k_over" = 1 ] && (set -C; : >"$k_dir/closed.$k_id") 2>/dev/null; then
+			rm -f "$k_dir/lock"
+			add fact lock_closed "$k_id"
+			continue
 		fi
-		h_held=$k_id
-		reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
-			"wait for it to end; if its owner is gone: interlock locks break $q_host ${k_id:-ID} --reason TEXT"
+		return 0
 	done
+	return 1
+}
+
+# own_run tells whether $1 is the run that asks: what belongs to nobody is not its own.
+own_run() { [ -n "$q_run" ] && [ "$1" = "$q_run" ]; }
+
+# lock_seen reports the lock that is in force, and refuses unless a check finds that of its own run.
+lock_seen() {
+	h_held=''
+	find_lock || return 0
+	h_held=${k_id:--}
+	add held lock "${k_id:--}" "${k_owner:--}" "${k_class:--}" "${k_run:--}" "${k_since:--}" "${k_for:--}" -
+	if [ "$q_mode" = check ] && own_run "$k_run"; then return 0; fi
+	reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
+		"wait for it to end; if its owner is gone: interlock locks break $q_host ${k_id:-ID} --reason TEXT"
 }
 
 # take_lock makes the lock and the spool; without a place for them nothing runs. Read-only and routine take none.
 take_lock() {
 	case $q_class in read-only | routine) return 0 ;; esac
 	lock_seen
-	if [ -n "$h_held" ]; then
-		replace_verdict locked
+	if [ -n "$h_held" ] || leased_by_other; then
+		h_verdict=locked
+		[ -n "$h_held" ] || lease_seen
 		return 0
 	fi
 	h_id=${q_nonce%????????????????????}
 	if [ -z "$h_dir" ]; then
-		replace_verdict refuse
+		h_verdict=refuse
 		reason no-lock "no lock can be taken: neither /var/lib/interlock nor /run/interlock can be written" "make room on /var or /run: df -h, df -i"
 		return 0
 	fi
 	# One write, after the exclusive creation: a lock without content still locks.
 	if ! (set -C; : >"$h_dir/lock") 2>/dev/null; then
 		lock_seen
-		replace_verdict locked
+		h_verdict=locked
 		[ -n "$h_held" ] || reason locked "locked by someone who came first" "look again: interlock locks list $q_host"
 		return 0
 	fi
 	k_now=$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)
 	h_spool=$h_dir/spool/$h_id
-	if ! printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "${k_now:=-}" "$q_cmd64" >"$h_dir/lock" 2>/dev/null ||
-		! read -r k_id _ <"$h_dir/lock" || [ "$k_id" != "$h_id" ] ||
-		! make_spool; then
+	if ! write_lock "$h_dir/lock" || ! read -r k_id _ <"$h_dir/lock" || [ "$k_id" != "$h_id" ] ||
+		{ [ "$q_mode" = run ] && ! make_spool; }; then
 		rm -f "$h_dir/lock"
-		replace_verdict refuse
+		h_verdict=refuse
 		reason no-lock "the lock in $h_dir cannot be written" "make room: df -h $h_dir, df -i $h_dir"
 		return 0
 	fi
 	h_lock=$h_dir/lock
+	# A taker of a lease writes it first and then looks for a lock; we do the opposite. So one of the two sees the other.
+	if leased_by_other; then
+		undo_lock
+		lease_seen
+		h_verdict=locked
+		return 0
+	fi
 	add lock "$h_id"
-	add spool "$h_spool"
+	[ "$q_mode" != run ] || add spool "$h_spool"
+}
+
+# write_lock FILE: id, owner, class, boot id, start, command, run, what it is held for, machine id.
+write_lock() {
+	k_for=run
+	[ "$q_mode" = run ] || k_for=local
+	printf '%s %s %s %s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "${k_now:=-}" "${q_cmd64:--}" "${q_run:--}" "$k_for" \
+		"${h_machine:--}" >"$1" 2>/dev/null
+}
+
+# undo_lock gives up a lock under which nothing was started.
+undo_lock() {
+	drop_lock
+	[ -z "$h_lock" ] || [ "$q_mode" != run ] || rm -rf "$h_spool"
+	h_lock=''
 }
 
 # make_spool makes the files that the command's output goes to; they belong to the session's user.
@@ -1959,7 +2139,7 @@ make_spool() {
 	{ [ -d "$h_dir/spool" ] || mkdir -m 711 "$h_dir/spool"; } && mkdir -m 711 "$h_spool" || return 1
 	chmod 711 "$h_dir" "$h_dir/spool" || return 1
 	: >"$h_spool/out" && : >"$h_spool/err" && mkfifo -m 600 "$h_spool/1" "$h_spool/2" || return 1
-	printf '%s %s %s %s %s %s\n' "$h_id" "$q_owner" "$q_class" "$h_boot" "$k_now" "$q_cmd64" >"$h_spool/meta" || return 1
+	write_lock "$h_spool/meta" || return 1
 	[ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID" "$h_spool/out" "$h_spool/err" "$h_spool/1" "$h_spool/2"
 }
 
@@ -1977,10 +2157,8 @@ look_again() {
 		!(key in was) { odd = 1 }
 		{ n-- }
 		END { print (odd || n != 0 || ends != 2) ? "other" : "same" }')" != same ]; then
-		drop_lock
-		[ -z "$h_lock" ] || rm -rf "$h_spool"
-		h_lock=''
-		replace_verdict refuse
+		undo_lock
+		h_verdict=refuse
 		reason changed-meanwhile "servers started or ended while the host was being looked at" "run it again"
 	fi
 }
@@ -1996,23 +2174,28 @@ drop_lock() {
 # follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
 # closing without a word means that the parent is gone: the command may still run, so the lock stays.
 follow_command() {
+	case $q_class:$h_verdict in disruptive:* | destructive:* | *:run) log_decision ;; esac
 	[ "$h_verdict" = run ] || exit 0
-	log_decision
-	f_run=0
+	f_run=0 f_since=0
 	while IFS=' ' read -r f_word f_value; do
 		case $f_word in
 		started)
 			f_run=1
+			spend_override
+			read -r f_since _ </proc/uptime || f_since=0
+			f_since=${f_since%%.*}
 			started_at "$f_value" && [ -n "$h_lock" ] &&
 				printf '%s %s %s\n' "$f_value" "$t_start" "$t_pgrp" >"$h_spool/process"
 			;;
 		ended)
+			read -r l_now _ </proc/uptime || l_now=$f_since
+			l_now=${l_now%%.*}
 			[ -z "$h_lock" ] || {
 				printf '%s %s\n' "$f_value" "$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
 				rm -f "$h_spool/1" "$h_spool/2"
 				drop_lock
 			}
-			log_end "$f_value"
+			log_event ended "$h_id" ",\"status\":\"$f_value\",\"seconds\":$((l_now - f_since))"
 			exec >&- 2>&-
 			sweep_spool
 			exit 0
@@ -2020,23 +2203,168 @@ follow_command() {
 		*) break ;;
 		esac
 	done
-	if [ "$f_run" = 0 ] && [ -n "$h_lock" ]; then
-		drop_lock
-		rm -rf "$h_spool"
-	fi
+	[ "$f_run" = 1 ] || undo_lock
 	exit 0
 }
 
-log_decision() {
+# ---- lease -----------------------------------------------------------------------------------------------------
+
+# A lease says that a run relies on this host. It is the youngest of the files lease.N in a directory: made whole by a link
+# that only one can make, never altered, and replaced by N+1: by its own run, to renew or to release it, or by anybody once
+# it has run out. So of any number of takers one gets N+1, and nobody removes what another has just made. Time is the
+# host's uptime. A line: id, run, owner, boot id, uptime when it runs out, since when. A renewed lease keeps its id.
+
+# find_lease DIR sets l_n to the number of the youngest lease there, and l_… to what it says; fails unless it is in force. One
+# that cannot be understood is.
+find_lease() {
+	l_n=0 l_left=-
+	for l_file in "$1"/lease.[0-9]*; do
+		l_i=${l_file##*.}
+		case $l_i in *[!0-9]*) continue ;; esac
+		[ "$l_i" -le "$l_n" ] || l_n=$l_i
+	done
+	while [ -e "$1/lease.$((l_n + 1))" ]; do l_n=$((l_n + 1)); done
+	[ "$l_n" -gt 0 ] || return 1
+	l_id=- l_run=- l_owner=- l_boot=- l_until=- l_since=-
+	read -r l_id l_run l_owner l_boot l_until l_since _ 2>/dev/null <"$1/lease.$l_n" || :
+	read -r l_now _ </proc/uptime || return 0
+	l_now=${l_now%%.*}
+	case $l_until in '' | *[!0-9]*) return 0 ;; esac
+	l_left=$((l_until - l_now))
+	[ "$l_left" -gt 0 ] || return 1
+	case $h_boot in - | "$l_boot") return 0 ;; esac
+	return 1
+}
+
+# leased_by_other tells whether a lease of another run is in force.
+leased_by_other() {
+	for l_dir in $lock_dirs; do
+		if find_lease "$l_dir" && ! own_run "$l_run"; then return 0; fi
+	done
+	return 1
+}
+
+# lease_seen reports leases in force; one of another run is told as a reason.
+lease_seen() {
+	for l_dir in $lock_dirs; do
+		find_lease "$l_dir" || continue
+		add held lease "${l_id:--}" "${l_owner:--}" - "${l_run:--}" "${l_since:--}" - "$l_left"
+		own_run "$l_run" ||
+			reason leased "${l_owner:--} relies on this host since ${l_since:--} (lease $l_id, $l_left s left)" \
+				"wait until that run has ended; if its owner is gone, the lease runs out by itself"
+	done
+}
+
+# take_lease takes or renews the lease of q_run before anything is looked at. h_no_lease is the verdict where there is none to
+# be had. A lock of another run is none of these: the facts are told, and the lock among them.
+take_lease() {
+	if [ -z "$h_dir" ] || [ "$h_boot" = - ]; then
+		h_no_lease=refuse
+		reason no-lease "no lease can be taken: neither /var/lib/interlock nor /run/interlock can be written" "make room on /var or /run: df -h, df -i"
+	elif leased_by_other; then
+		h_no_lease=locked
+	elif locked_by_other; then
+		:
+	elif ! write_lease "$q_lease"; then
+		if leased_by_other; then
+			h_no_lease=locked
+		else
+			h_no_lease=refuse
+			reason no-lease "the lease in $h_dir cannot be written" "make room: df -h $h_dir, df -i $h_dir"
+		fi
+	elif leased_by_other; then # in the other directory, where ours could not be written
+		h_no_lease=locked
+		release_lease
+	elif locked_by_other; then
+		release_lease
+	else
+		h_lease=$l_new
+		add lease "$h_lease"
+	fi
+}
+
+locked_by_other() { find_lock && ! own_run "$k_run"; }
+
+# write_lease SECONDS writes the next lease of h_dir, of q_run; 0 releases it, with "any" that of any run. Fails when
+# somebody else was faster, or nothing can be written. Sets l_new, its id.
+write_lease() {
+	l_new=${q_nonce%????????????????????}
+	if find_lease "$h_dir"; then
+		own_run "$l_run" || [ "${2:-}" = any ] || return 1
+		l_new=${l_id:--}
+	else
+		l_since=$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)
+		read -r l_now _ </proc/uptime || return 1
+		l_now=${l_now%%.*}
+	fi
+	l_next=$((l_n + 1)) l_file=$h_dir/new-lease.$h_pid l_until=0
+	[ "$1" = 0 ] || l_until=$((l_now + $1))
+	l_line="$l_new ${q_run:--} $q_owner $h_boot $l_until ${l_since:--}"
+	l_read=''
+	printf '%s\n' "$l_line" >"$l_file" 2>/dev/null && read -r l_read 2>/dev/null <"$l_file" && [ "$l_read" = "$l_line" ] &&
+		ln "$l_file" "$h_dir/lease.$l_next" 2>/dev/null
+	l_made=$? l_for=$1
+	# Older ones go, but for a few: whoever lists the directory meanwhile must find one of the youngest.
+	set -- "$l_file"
+	for l_file in "$h_dir"/lease.[0-9]*; do
+		l_i=${l_file##*.}
+		case $l_i in *[!0-9]*) continue ;; esac
+		[ "$l_i" -ge "$((l_next - 8))" ] || set -- "$@" "$l_file"
+	done
+	rm -f "$@" 2>/dev/null
+	# A number that was free because it had long been passed is not the youngest. Another session of our run may have been
+	# faster; a tool that lies made nothing.
+	if find_lease "$h_dir"; then
+		l_new=$l_id
+		own_run "$l_run" && [ "$l_for" != 0 ]
+	else
+		[ "$l_for" = 0 ] && [ "$l_made" = 0 ] && [ "$l_n" -ge "$l_next" ]
+	fi
+}
+
+# release_lease ends the lease of q_run, wherever it is; what cannot be written runs out by itself.
+release_lease() {
+	l_keep=$h_dir l_ended=1
+	for h_dir in $lock_dirs; do
+		if find_lease "$h_dir" && own_run "$l_run"; then write_lease 0 || l_ended=0; fi
+	done
+	h_dir=$l_keep
+	[ "$l_ended" = 1 ]
+}
+
+# serve_lease takes, renews or (lease=0) releases a lease without an inspection: "lease ID SECONDS", or why not.
+serve_lease() {
+	host_only
+	state_dir
+	[ -z "$h_decoy_dir" ] || rm -rf "$h_decoy_dir"
+	[ -n "$q_run" ] || die 64 "lease: no run"
+	if [ "$q_lease" = 0 ]; then
+		release_lease || die 1 "release the lease: it cannot be written; it runs out by itself"
+		return 0
+	fi
+	take_lease
+	if [ -n "$h_lease" ]; then
+		printf 'lease %s %s\n' "$h_lease" "$q_lease"
+		return 0
+	fi
+	[ "$h_no_lease" != refuse ] || die 77 "no lease can be written on this host: make room on /var or /run"
+	if leased_by_other; then die 75 "$l_owner relies on this host (lease $l_id, $l_left s left)"; fi
+	locked_by_other || die 75 "somebody else was faster"
+	die 75 "locked by $k_owner since $k_since (id $k_id, $k_class)"
+}
+
+# log_event EVENT ID [FIELDS] writes one line of JSON to the host's log. Values are our own words, percent-encoded or base64.
+# A line of syslog holds 1 KiB: what is longer of a command or a reason is cut, to whole characters of base64.
+log_event() {
 	command -v logger >/dev/null 2>&1 || return 0
-	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"allowed\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"class\":\"$q_class\",\"state\":\"$h_state\",\"allow\":\"$q_allow\",\"command64\":\"$q_cmd64\"}" 2>/dev/null
+	e_reason=''
+	[ -z "$q_reason64" ] || e_reason=",\"reason64\":\"$(printf %.200s "$q_reason64")\""
+	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"$1\",\"id\":\"${2:--}\",\"run\":\"${q_run:--}\",\"owner\":\"$q_owner\"${3:-}$e_reason}" 2>/dev/null
 	return 0
 }
 
-log_end() {
-	command -v logger >/dev/null 2>&1 || return 0
-	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"ended\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"status\":\"$1\"}" 2>/dev/null
-	return 0
+log_decision() {
+	log_event decision "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"verdict\":\"$h_verdict\",\"reasons\":\"$(printf %.200s "${h_words# }")\",\"allow\":\"$q_allow\",\"override\":\"$q_override\",\"for\":\"$q_mode\",\"command64\":\"$(printf %.400s "$q_cmd64")\""
 }
 
 # sweep_spool keeps the outputs of the last 20 commands.
@@ -2056,7 +2384,7 @@ show_logs() {
 				l_end=-
 				[ ! -r "$l_spool/end" ] || read -r l_end <"$l_spool/end"
 				read -r l_meta <"$l_spool/meta"
-				printf '%s %s\n' "$l_meta" "$l_end"
+				printf '%s %s\n' "${l_end%% *}" "$l_meta"
 			done
 		done
 		return 0
@@ -2071,28 +2399,78 @@ show_logs() {
 	die 1 "no output is kept under id $q_id"
 }
 
-# show_locks lists the locks, or breaks that of q_id. q_owner says who broke it, in the host's log.
+# host_only is for what inspects nothing: the facts of the host that locks and leases hang on.
+host_only() {
+	h_report='' h_count=0 h_codes='' h_words='' h_root=0 h_blind=0 h_lease='' h_no_lease='' h_dir='' h_decoy_dir=''
+	read -r h_pid _ </proc/self/stat || h_pid=$$
+	who_am_i
+	[ "$w_uid" = 0 ] || die 77 "$q_mode: not root"
+	h_root=1
+	host_facts
+}
+
+# show_locks lists locks and leases, or breaks (release=1: releases) that of q_id. A line: lock or lease; for a lock "running",
+# "gone" or "-" and the command's pid, for a lease the seconds that it has left and "-"; whether output is kept; "now", or
+# "older" for what another boot left; then what stands in the file.
 show_locks() {
-	l_broken=0
-	for l_dir in $lock_dirs; do
-		[ -e "$l_dir/lock" ] || continue
-		l_line=''
-		read -r l_line <"$l_dir/lock"
-		if [ -z "$q_id" ]; then
-			l_alive=-
-			if [ -r "$l_dir/spool/${l_line%% *}/process" ]; then
-				read -r l_pid l_start _ <"$l_dir/spool/${l_line%% *}/process"
-				if started_at "$l_pid" && [ "$t_start" = "$l_start" ]; then l_alive=running; else l_alive=gone; fi
+	host_only
+	l_found=0
+	find_lock || : # closes what a boot has closed
+	for k_dir in $lock_dirs; do
+		if [ -e "$k_dir/lock" ]; then
+			k_line=''
+			read -r k_line 2>/dev/null <"$k_dir/lock" || :
+			if [ -z "$q_id" ]; then show_lock; else end_lock; fi
+		fi
+		if find_lease "$k_dir"; then
+			if [ -z "$q_id" ]; then
+				read -r k_line 2>/dev/null <"$k_dir/lease.$l_n" || k_line=''
+				printf 'lease %s - - now %s\n' "$l_left" "${k_line:--}"
+			elif [ "$l_id" = "$q_id" ] || { [ -z "$l_id" ] && [ "$q_id" = 0 ]; }; then
+				end_lease
 			fi
-			printf '%s %s\n' "${l_line:--}" "$l_alive"
-		elif [ "${l_line%% *}" = "$q_id" ] || { [ -z "$l_line" ] && [ "$q_id" = 0 ]; }; then
-			rm -f "$l_dir/lock" || die 1 "break the lock: $l_dir/lock cannot be removed"
-			l_broken=1
-			command -v logger >/dev/null 2>&1 &&
-				bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"lock-broken\",\"id\":\"$q_id\",\"owner\":\"$q_owner\"}" 2>/dev/null
 		fi
 	done
-	[ -z "$q_id" ] || [ "$l_broken" = 1 ] || die 1 "there is no lock with id $q_id"
+	[ -z "$q_id" ] || [ "$l_found" = 1 ] || die 1 "there is no lock or lease with id $q_id"
+}
+
+show_lock() {
+	# shellcheck disable=SC2086 # split on purpose
+	set -- $k_line
+	k_alive=- k_pid=- k_kept=- k_when=now
+	[ "${4:--}" = "$h_boot" ] || k_when=older
+	if [ -n "${1:-}" ] && [ -d "$k_dir/spool/$1" ]; then
+		k_kept=kept
+		if [ -r "$k_dir/spool/$1/process" ]; then
+			read -r k_pid k_start _ <"$k_dir/spool/$1/process"
+			if started_at "$k_pid" && [ "$t_start" = "$k_start" ]; then k_alive=running; else k_alive=gone; fi
+		fi
+	fi
+	printf 'lock %s %s %s %s %s\n' "$k_alive" "$k_pid" "$k_kept" "$k_when" "${k_line:--}"
+}
+
+# end_lock removes the lock of q_id; only its own run may release it.
+end_lock() {
+	[ "${k_line%% *}" = "$q_id" ] || { [ -z "$k_line" ] && [ "$q_id" = 0 ]; } || return 0
+	# shellcheck disable=SC2086 # split on purpose
+	set -- $k_line
+	k_event=lock-broken
+	if [ "$q_release" = 1 ]; then
+		own_run "${7:-}" || die 1 "the lock $q_id belongs to another run: to break it, interlock locks break"
+		k_event=lock-released
+	fi
+	rm -f "$k_dir/lock"
+	[ ! -e "$k_dir/lock" ] || die 1 "break the lock: $k_dir/lock cannot be removed"
+	l_found=1
+	log_event "$k_event" "$q_id"
+}
+
+# end_lease ends a lease by replacing it, whoever holds it.
+end_lease() {
+	h_dir=$k_dir
+	write_lease 0 any || die 1 "break the lease: nothing can be written in $k_dir; it runs out in $l_left s"
+	l_found=1
+	log_event lease-broken "$q_id"
 }
 
 # signal_command sends a signal to the process group of a recorded command, if that is still the same process.

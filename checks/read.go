@@ -137,7 +137,9 @@ func (p *parser) line(line string) error {
 			return fmt.Errorf("%q stands before any instance", line)
 		}
 		return p.instance(&p.report.Instances[len(p.report.Instances)-1], args[0], args[1])
-	case (kind == "state" || kind == "verdict" || kind == "lock" || kind == "spool") && len(args) == 1:
+	case kind == "held" && len(args) == 8:
+		return p.held(args)
+	case (kind == "state" || kind == "verdict" || kind == "lock" || kind == "lease" || kind == "override" || kind == "spool") && len(args) == 1:
 		return p.once(kind, args[0])
 	default:
 		return fmt.Errorf("%q is not understood", cut([]byte(line)))
@@ -168,7 +170,28 @@ func (p *parser) once(kind, value string) error {
 		p.report.Verdict = value
 	case "lock":
 		p.report.LockID = value
+	case "lease":
+		p.report.LeaseID = value
+	case "override":
+		p.report.OverrideID = value
 	}
+	return nil
+}
+
+// held takes a line about a lock or a lease in force.
+func (p *parser) held(args []string) error {
+	h := Held{Kind: args[0], ID: args[1], Owner: args[2], Class: args[3], Run: args[4], Since: args[5], For: args[6]}
+	if h.Kind != "lock" && h.Kind != "lease" {
+		return fmt.Errorf("%q is neither lock nor lease", h.Kind)
+	}
+	if args[7] != "" {
+		left, err := parseSeconds(args[7])
+		if err != nil {
+			return fmt.Errorf("%s held for: %w", h.Kind, err)
+		}
+		h.Left = left
+	}
+	p.report.Held = append(p.report.Held, h)
 	return nil
 }
 
@@ -199,6 +222,16 @@ func (p *parser) instance(in *Instance, key, value string) error {
 	if rest, ok := strings.CutPrefix(key, "replica."); ok {
 		return replicaField(in, rest, value)
 	}
+	if rest, ok := strings.CutPrefix(key, "dump."); ok {
+		if rest != strconv.Itoa(len(in.Dumps)) {
+			return fmt.Errorf("field %q is not numbered in order", key)
+		}
+		in.Dumps = append(in.Dumps, value)
+		return nil
+	}
+	if strings.HasPrefix(key, "group_") && key != "group_member" || strings.HasPrefix(key, "group.") {
+		return groupField(in, key, value)
+	}
 	var err error
 	switch key {
 	case "state":
@@ -223,8 +256,14 @@ func (p *parser) instance(in *Instance, key, value string) error {
 		in.ReadOnly = value
 	case "offline_mode":
 		in.OfflineMode = value == "1"
-	case "gtid_executed":
-		in.GTIDExecuted = value
+	case "gtid_executed": // sets come in pieces
+		in.GTIDExecuted += value
+	case "gtid_binlog_pos":
+		in.GTIDBinlogPos += value
+	case "gtid_slave_pos":
+		in.GTIDSlavePos += value
+	case "gtid_binlog_state":
+		in.GTIDBinlogState += value
 	case "group_member":
 		in.GroupMember = value
 	case "clients":
@@ -263,84 +302,4 @@ func (p *parser) instance(in *Instance, key, value string) error {
 func parseSeconds(s string) (time.Duration, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	return time.Duration(n) * time.Second, err
-}
-
-// element grows list so that the element that key ("3.host") names exists.
-func element[T any](list []T, key string) (out []T, at *T, field string, err error) {
-	number, field, ok := strings.Cut(key, ".")
-	n, convErr := strconv.Atoi(number)
-	if !ok || convErr != nil || n < 0 || n > len(list) {
-		return list, nil, "", fmt.Errorf("field %q is not numbered in order", key)
-	}
-	if n == len(list) {
-		var zero T
-		list = append(list, zero)
-	}
-	return list, &list[n], field, nil
-}
-
-func sourceField(in *Instance, key, value string) error {
-	list, s, field, err := element(in.Sources, key)
-	if err != nil {
-		return err
-	}
-	in.Sources = list
-	switch field {
-	case "channel":
-		s.Channel = value
-	case "host":
-		s.Host = value
-	case "port":
-		s.Port, err = strconv.Atoi(value)
-	case "uuid":
-		s.UUID = value
-	case "server_id":
-		s.ServerID = value
-	case "io_running":
-		s.IORunning = value
-	case "sql_running":
-		s.SQLRunning = value
-	case "lag_seconds":
-		var d time.Duration
-		d, err = parseSeconds(value)
-		s.Lag = &d
-	case "delay_seconds":
-		s.Delay, err = parseSeconds(value)
-	case "error":
-		s.Error = value
-	case "auto_position":
-		s.AutoPos = value == "1"
-	case "gtid":
-		s.GTIDDetails = value
-	default:
-		return fmt.Errorf("source field %q is not understood", field)
-	}
-	if err != nil {
-		return fmt.Errorf("source field %s: %w", field, err)
-	}
-	return nil
-}
-
-func replicaField(in *Instance, key, value string) error {
-	list, r, field, err := element(in.Replicas, key)
-	if err != nil {
-		return err
-	}
-	in.Replicas = list
-	switch field {
-	case "server_id":
-		r.ServerID = value
-	case "uuid":
-		r.UUID = value
-	case "host":
-		r.Host = value
-	case "port":
-		r.Port, err = strconv.Atoi(value)
-	default:
-		return fmt.Errorf("replica field %q is not understood", field)
-	}
-	if err != nil {
-		return fmt.Errorf("replica field %s: %w", field, err)
-	}
-	return nil
 }

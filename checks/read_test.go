@@ -22,7 +22,11 @@ var sample = []string{
 	"instance\t1",
 	"i\tstate\treplica", "i\tpid\t4711", "i\tproduct\tmysql", "i\tversion\t9.7.4", "i\tport\t3306", "i\tsocket\t/run/a%20b.sock",
 	"i\tdatadir\t/var/lib/mysql", "i\tuuid\tu-1", "i\tserver_id\t7", "i\tread_only\tsuper", "i\toffline_mode\t1",
-	"i\tgtid_executed\tu-1:1-9", "i\tgroup_member\t-", "i\tclients\t0", "i\tmonitoring\t2", "i\twrites_per_second\t1.5",
+	"i\tgtid_executed\tu-1:1-9", "i\tgtid_executed\t,u-2:1", "i\tgtid_binlog_pos\t0-1-2", "i\tgtid_slave_pos\t0-1-3", "i\tgtid_binlog_state\t0-1-2",
+	"i\tgroup_member\tONLINE", "i\tgroup_kind\tgroup-replication", "i\tgroup_name\tg-1", "i\tgroup_uuid\t-", "i\tgroup_size\t3", "i\tgroup_status\tPrimary",
+	"i\tgroup_state\tONLINE", "i\tgroup_role\tSECONDARY", "i\tgroup_single_primary\t1", "i\tgroup.0.uuid\tu-1", "i\tgroup.0.host\tdb1", "i\tgroup.0.port\t3306",
+	"i\tgroup.0.state\tONLINE", "i\tgroup.0.role\tPRIMARY", "i\tgroup.1.uuid\tu-2", "i\tdump.0\t10.0.0.7:51234", "i\tdump.1\tdb9:1",
+	"i\tclients\t0", "i\tmonitoring\t2", "i\twrites_per_second\t1.5",
 	"i\twrites_over_seconds\t60", "i\tuptime_seconds\t99", "i\tdata_bytes\t4096", "i\tbusy\tclone", "i\tevidence\tdrained",
 	"i\tsource.0.channel\tc%09d", "i\tsource.0.host\tdb1", "i\tsource.0.port\t3306", "i\tsource.0.uuid\tu-0", "i\tsource.0.server_id\t1",
 	"i\tsource.0.io_running\tYes", "i\tsource.0.sql_running\tNo", "i\tsource.0.lag_seconds\t3", "i\tsource.0.delay_seconds\t0",
@@ -32,7 +36,8 @@ var sample = []string{
 	"state\treplica",
 	"fact\tbusy\tclone", "fact\tbusy\tbackup",
 	"verdict\trefuse",
-	"lock\t00112233", "spool\t/var/lib/interlock/spool/00112233",
+	"held\tlock\t0f0f\tme%20here\tdisruptive\tabc\t2026-01-02T03:04:05Z\tlocal\t-", "held\tlease\te0e0\tyou\t-\tdef\t-\t-\t42",
+	"lock\t00112233", "lease\te1e1", "override\t0a0b0c0d", "spool\t/var/lib/interlock/spool/00112233",
 }
 
 func framed(nonce string, lines ...string) string {
@@ -71,6 +76,20 @@ func TestReadReport(t *testing.T) {
 	}
 	if r := in.Replicas[0]; r.Host != "db9" || r.Port != 3306 || r.UUID != "u-9" {
 		t.Errorf("replica %+v", r)
+	}
+	if in.GTIDExecuted != "u-1:1-9,u-2:1" || in.GTIDBinlogPos != "0-1-2" || in.GTIDSlavePos != "0-1-3" || in.GTIDBinlogState != "0-1-2" {
+		t.Errorf("GTID sets %+v", in)
+	}
+	if g := in.Group; g == nil || g.Kind != GroupReplication || g.Name != "g-1" || g.Size != 3 || g.State != "ONLINE" || g.Role != "SECONDARY" ||
+		!g.SinglePrimary || len(g.Members) != 2 || g.Members[0] != (GroupMember{UUID: "u-1", Host: "db1", Port: 3306, State: "ONLINE", Role: "PRIMARY"}) {
+		t.Errorf("group %+v", g)
+	}
+	if len(in.Dumps) != 2 || in.Dumps[0] != "10.0.0.7:51234" {
+		t.Errorf("dumps %v", in.Dumps)
+	}
+	if report.OverrideID != "0a0b0c0d" || report.LeaseID != "e1e1" || len(report.Held) != 2 || report.Held[1] != (Held{Kind: "lease", ID: "e0e0", Owner: "you", Run: "def", Left: 42 * time.Second}) ||
+		report.Held[0].Owner != "me here" || report.Held[0].For != "local" {
+		t.Errorf("lease %q, held %+v", report.LeaseID, report.Held)
 	}
 	if r := report.Reasons[0]; r.Code != "replica" || r.Remedy != "--allow replica" {
 		t.Errorf("reason %+v", r)
@@ -144,6 +163,14 @@ func TestReadReportRejects(t *testing.T) {
 		"source out of order": framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tsource.1.host\tx")...),
 		"source negative":     framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tsource.-1.host\tx")...),
 		"replica odd field":   framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\treplica.0.mood\tx")...),
+		"dump out of order":   framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tdump.1\tx")...),
+		"group odd field":     framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tgroup_mood\tx")...),
+		"group odd size":      framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tgroup_size\tmany")...),
+		"member odd field":    framed(testNonce, append(ok, "instance\t1", "i\tstate\tclear", "i\tgroup.0.mood\tx")...),
+		"held by what":        framed(testNonce, append(ok, "held\trope\t0\ta\t-\t-\t-\t-\t-")...),
+		"held for ever":       framed(testNonce, append(ok, "held\tlease\t0\ta\t-\t-\t-\t-\tever")...),
+		"held too short":      framed(testNonce, append(ok, "held\tlease\t0\ta")...),
+		"two leases":          framed(testNonce, append(ok, "lease\ta", "lease\tb")...),
 		"line too long":       framed(testNonce, append(ok, "fact\ta\t"+strings.Repeat("x", maxLineBytes))...),
 		"too many lines":      framed(testNonce, slicesRepeat("fact\ta\tb", maxReportLines)...),
 		"banner too long":     strings.Repeat("hello\n", maxBannerBytes/6+1) + framed(testNonce, ok...),

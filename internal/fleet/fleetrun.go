@@ -32,7 +32,7 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 	}
 	verdicts := make([]verdict, len(findings))
 	for i, f := range findings {
-		verdicts[i] = judge(f, r.class, r.o.Allow)
+		verdicts[i] = r.breakGlass(judge(f, r.class, r.o.Allow), f.report)
 	}
 	p := makePlan(r.class, verdicts, r.o.SkipRefused, r.o.SkipUnreachable)
 	r.s.say(p.String())

@@ -23,9 +23,15 @@ const (
 func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q := r.site.request(host, mode)
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
+	q.Run = r.record.base.Run
+	// With several hosts nobody could tell which of them an override is for.
+	q.Offer = len(r.names) == 1
 	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
-	if mode == checks.ModeRun {
+	if mode == checks.ModeRun || q.Offer {
 		q.Command = r.class.Command
+	}
+	if mode == checks.ModeRun {
+		q.Override, q.Reason = r.o.hostPart(), r.o.Reason
 	}
 	return q
 }
@@ -49,7 +55,7 @@ func (r *Run) guarded(ctx context.Context, host string) outcome {
 func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk) outcome {
 	report, err := t.read(ctx, r.site.reportTimeout())
 	reported := time.Now()
-	v := judge(finding{host: host, report: report, err: err}, r.class, r.o.Allow)
+	v := r.breakGlass(judge(finding{host: host, report: report, err: err}, r.class, r.o.Allow), report)
 	if v.run() && !report.Run() {
 		v.kind, v.reasons = refused, []checks.Reason{{Code: "no-verdict", Text: "the host did not say that the command may run"}}
 	}
@@ -68,6 +74,9 @@ func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk)
 		return r.declined(ctx, v)
 	}
 	defer r.stops.end(host)
+	if v.overridden {
+		r.overruled(v)
+	}
 	if _, err := io.WriteString(t.session.Stdin, t.request.GoLine()); err != nil {
 		t.abandon()
 		return r.ended(outcome{host: host, kind: lost, err: err, state: v.state, lock: report.LockID, left: true})

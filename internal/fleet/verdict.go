@@ -20,6 +20,9 @@ type verdict struct {
 	facts   []checks.Reason // what the host has seen that led to the verdict
 	needs   []string        // allowances that would let it through
 	err     error           // of unreachable
+
+	overridden bool   // a refusal that --override turned into a yes; reasons still say why it was one
+	glass      string // the line that would override a refusal; "": none would
 }
 
 // judge decides on a finding. What the host itself says no to stays no.
@@ -35,11 +38,11 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 		d = policy.Decision{Reasons: []checks.Reason{{Code: "no-decision", Text: err.Error()}}}
 	}
 	v.reasons, v.needs = d.Reasons, d.Needs
-	held := class.Class > checks.Routine && hasCode(f.report.Reasons, "locked")
+	held := class.Class > checks.Routine && (hasCode(f.report.Reasons, "locked") || hasCode(f.report.Reasons, "leased"))
 	switch {
 	case f.report.Verdict == "locked" || d.Run && held:
 		v.kind = locked
-		v.reasons = withCode(f.report.Reasons, "locked")
+		v.reasons = withCode(f.report.Reasons, "locked", "leased")
 	case !d.Run || !f.report.Run():
 		v.kind = refused
 	}
@@ -51,7 +54,7 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 // the reasons. Where the state is unknown the facts say what would mend it; elsewhere the reasons do.
 func (v *verdict) addFacts(r *checks.Report) {
 	for _, fact := range r.Reasons {
-		if fact.Code == "locked" || strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
+		if fact.Code == "locked" || fact.Code == "leased" || strings.HasPrefix(fact.Code, "needs-") || strings.HasPrefix(fact.Code, "state-") || hasText(v.reasons, fact.Text) {
 			continue
 		}
 		if r.State != checks.Unknown {
@@ -71,9 +74,10 @@ func hasText(reasons []checks.Reason, text string) bool {
 	return slices.ContainsFunc(reasons, func(r checks.Reason) bool { return r.Text == text })
 }
 
-func withCode(reasons []checks.Reason, code string) (some []checks.Reason) {
+// withCode gives the reasons with one of these codes.
+func withCode(reasons []checks.Reason, codes ...string) (some []checks.Reason) {
 	for _, r := range reasons {
-		if r.Code == code {
+		if slices.Contains(codes, r.Code) {
 			some = append(some, r)
 		}
 	}
@@ -178,5 +182,8 @@ func (g *refusal) write(b *strings.Builder, command string) {
 	}
 	for _, m := range g.mends {
 		fmt.Fprintf(b, "  to proceed: %s\n", report.Visible(m))
+	}
+	if g.glass != "" {
+		fmt.Fprintf(b, "  to break the glass, within ten minutes, at your own risk: %s\n", report.Visible(g.glass))
 	}
 }

@@ -148,7 +148,7 @@ func (j *judgement) host() {
 	named := false
 	for _, reason := range j.report.Reasons {
 		switch reason.Code {
-		case "locked", "no-lock", "changed-meanwhile": // nothing to do with the table
+		case "locked", "leased", "no-lock", "no-lease", "changed-meanwhile": // nothing to do with the table
 			j.refuse(reason.Code, reason.Text, reason.Remedy)
 		}
 		if word, ok := strings.CutPrefix(reason.Code, "needs-"); ok && slices.Contains(checks.Allowances, word) {
