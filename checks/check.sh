@@ -29,6 +29,7 @@ parse_request() {
 	q_script='' q_nonce='' q_mode=check q_class=destructive q_shell=/bin/sh q_cmd64='' q_owner=- q_host=- q_allow=''
 	q_member=0 q_boots=0 q_onunknown=0 q_defaults64='' q_critical='' q_data64='' q_clients='' q_idle=900 q_bound=15
 	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_run='' q_lease=0 q_release=0 q_reason64=''
+	q_offer=0 q_override=''
 	for q_arg in "$@"; do
 		case $q_arg in
 		script=*) q_script=${q_arg#*=} ;;
@@ -57,6 +58,8 @@ parse_request() {
 		lease=*) q_lease=${q_arg#*=} ;;
 		release=*) q_release=${q_arg#*=} ;;
 		reason64=*) q_reason64=${q_arg#*=} ;;
+		offer=*) q_offer=${q_arg#*=} ;;
+		override=*) q_override=${q_arg#*=} ;;
 		helper=*) q_helper=${q_arg#*=} ;;
 		*) die 64 "request: $q_arg is not understood; is the script older than the client?" ;;
 		esac
@@ -66,6 +69,7 @@ parse_request() {
 	done
 	case $q_nonce in *[!0-9a-f]*) die 64 "request: the nonce is not hexadecimal" ;; esac
 	case $q_id in *[!0-9a-f]*) die 64 "request: the id is not hexadecimal" ;; esac
+	case $q_override in *[!0-9a-f]*) die 64 "request: the override is not hexadecimal" ;; esac
 	case $q_run in *[!0-9a-f]*) die 64 "request: the run is not hexadecimal" ;; esac
 	if [ "$q_lease" != 0 ] && [ -z "$q_run" ]; then die 64 "request: a lease needs a run"; fi
 }
@@ -151,7 +155,8 @@ helper_text() {
 		"$q_host" "$q_allow" "$q_member" "$q_boots" "$q_onunknown" "$q_defaults64" "$q_critical"
 	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'helper=%s'" \
 		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$$"
-	printf " 'run=%s' 'lease=%s' 'release=%s' 'reason64=%s'\n" "$q_run" "$q_lease" "$q_release" "$q_reason64"
+	printf " 'run=%s' 'lease=%s' 'release=%s' 'reason64=%s' 'offer=%s' 'override=%s'\n" \
+		"$q_run" "$q_lease" "$q_release" "$q_reason64" "$q_offer" "$q_override"
 	# shellcheck disable=SC2016 # expanded by the helper's shell
 	printf 'eval "$(printf %%s "${1#script=}" | base64 -d | gzip -dc)"\n'
 }
@@ -375,6 +380,7 @@ add() {
 reason() {
 	case "$h_codes" in *"|$1:$2|"*) return ;; esac
 	h_codes="$h_codes|$1:$2|"
+	case " $h_words " in *" $1 "*) ;; *) h_words="$h_words $1" ;; esac
 	add reason "$1" "$2" "${3:--}"
 }
 
@@ -408,6 +414,7 @@ helper_main() {
 	run)
 		inspect
 		decide
+		break_glass
 		if [ "$h_verdict" = run ]; then take_lock; fi
 		if [ "$h_verdict" = run ]; then look_again; fi
 		print_report
@@ -416,10 +423,16 @@ helper_main() {
 	lock)
 		inspect
 		decide
+		break_glass
 		if [ "$h_verdict" = run ]; then take_lock; fi
 		if [ "$h_verdict" = run ]; then look_again; fi
 		# The lock stays; it goes at once when nobody can be told of it any more.
-		if print_report; then log_decision "$h_verdict"; else drop_lock; fi
+		if print_report; then
+			log_decision
+			[ "$h_verdict" != run ] || spend_override
+		else
+			drop_lock
+		fi
 		;;
 	lease) serve_lease ;;
 	logs) show_logs ;;
@@ -432,6 +445,7 @@ helper_main() {
 inspect_and_print() {
 	inspect
 	decide
+	break_glass
 	print_report
 }
 
@@ -445,7 +459,7 @@ print_report() {
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_shared=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
 	h_instances=0 h_serving=0 h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
-	h_lease='' h_no_lease='' h_held='' h_id=''
+	h_lease='' h_no_lease='' h_held='' h_id='' h_words='' h_glass=''
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
 	who_am_i
@@ -1946,6 +1960,83 @@ refuse_state() {
 	reason "state-$h_state" "the host is $h_state: $1" "see the other reasons"
 }
 
+# ---- override --------------------------------------------------------------------------------------------------
+
+# An override turns this host's no to a disruptive or destructive command into a yes, once. It is a file override.ID of the
+# host's own making: the uptime when it lapses, and what it is bound to. ID is random; who knows it has seen the reasons.
+# Locks and leases of others, and the want of a place for a lock, come later, and no override helps there.
+
+# break_glass tries the override that was given, and offers one where that is asked for and the answer is no, or may become
+# no at the client, who knows of other hosts.
+break_glass() {
+	[ "$h_root" = 1 ] && [ "$h_boot" != - ] || return 0
+	case $q_class:$q_offer:$q_override in disruptive:0: | destructive:0:) return 0 ;; disruptive:* | destructive:*) ;; *) return 0 ;; esac
+	# shellcheck disable=SC2086 # a list of words
+	g_words=$(printf '%s\n' $h_words | awk '
+		/^(locked|leased)$/ || NF == 0 { next }
+		{ for (i = n++; i > 0 && w[i - 1] > $0; i--) w[i] = w[i - 1]; w[i] = $0 }
+		END { for (i = 0; i < n; i++) printf "%s,", w[i]; print "." }')
+	case $g_words in *.) ;; *) return 0 ;; esac
+	g_words=${g_words%.}
+	g_words=${g_words%,}
+	g_words=${g_words:--}
+	g_command="$q_class $q_shell ${q_cmd64:--}"
+	g_bound="$h_boot ${h_machine:--} $h_state $g_words $g_command"
+	read -r g_now _ </proc/uptime || return 0
+	g_now=${g_now%%.*}
+	[ -z "$q_override" ] || use_override
+	# A clear host that says yes is refused by nobody else.
+	[ "$q_offer" != 1 ] || [ -n "$h_glass" ] || [ "$h_verdict:$h_state" = run:clear ] || offer_override
+}
+
+# use_override says yes where the override that was given is this host's, has not lapsed, and is bound to just this.
+use_override() {
+	for g_dir in $lock_dirs; do
+		g_file=$g_dir/override.$q_override
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot g_machine g_state g_old g_rest <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then
+			no_override override-lapsed "the override $q_override has lapsed: it lasts ten minutes, and not beyond a boot"
+		elif [ "$g_rest" != "$g_command" ]; then
+			no_override override-command "the override $q_override was given for another command"
+		elif [ "$g_machine $g_state $g_old" != "${h_machine:--} $h_state $g_words" ]; then
+			no_override override-reasons "the override $q_override was given for other reasons: $g_state ($g_old), and now it is $h_state ($g_words)"
+		else
+			h_verdict=run h_glass=$g_file
+			add fact override "$q_override"
+		fi
+		return 0
+	done
+	no_override override-unknown "this host has given no override $q_override, or it has been used"
+}
+
+no_override() {
+	h_verdict=refuse
+	reason "$1" "$2" "look at the reasons again, and use the override that comes with them"
+}
+
+# offer_override makes one, and takes away what has lapsed.
+offer_override() {
+	[ -n "$h_dir" ] || return 0
+	set --
+	for g_file in "$h_dir"/override.*; do
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot _ <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then set -- "$@" "$g_file"; fi
+	done
+	[ $# = 0 ] || rm -f "$@"
+	read -r g_id 2>/dev/null </proc/sys/kernel/random/uuid || return 0
+	g_id=${g_id%%-*} g_line="$((g_now + 600)) $g_bound" g_read=''
+	if (set -C; printf '%s\n' "$g_line" >"$h_dir/override.$g_id") 2>/dev/null &&
+		read -r g_read <"$h_dir/override.$g_id" && [ "$g_read" = "$g_line" ]; then
+		h_glass=$h_dir/override.$g_id
+		add override "$g_id"
+	fi
+}
+
+# spend_override: an override is for one command that starts.
+spend_override() { [ -z "$h_glass" ] || rm -f "$h_glass"; }
+
 # ---- lock, spool, end ------------------------------------------------------------------------------------------
 
 lock_dirs='/var/lib/interlock /run/interlock'
@@ -2083,13 +2174,14 @@ drop_lock() {
 # follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
 # closing without a word means that the parent is gone: the command may still run, so the lock stays.
 follow_command() {
+	case $q_class:$h_verdict in disruptive:* | destructive:* | *:run) log_decision ;; esac
 	[ "$h_verdict" = run ] || exit 0
-	log_decision allowed
 	f_run=0 f_since=0
 	while IFS=' ' read -r f_word f_value; do
 		case $f_word in
 		started)
 			f_run=1
+			spend_override
 			read -r f_since _ </proc/uptime || f_since=0
 			f_since=${f_since%%.*}
 			started_at "$f_value" && [ -n "$h_lock" ] &&
@@ -2272,7 +2364,7 @@ log_event() {
 }
 
 log_decision() {
-	log_event "$1" "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"allow\":\"$q_allow\",\"for\":\"$q_mode\",\"command64\":\"$(printf %.400s "$q_cmd64")\""
+	log_event decision "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"verdict\":\"$h_verdict\",\"reasons\":\"$(printf %.200s "${h_words# }")\",\"allow\":\"$q_allow\",\"override\":\"$q_override\",\"for\":\"$q_mode\",\"command64\":\"$(printf %.400s "$q_cmd64")\""
 }
 
 # sweep_spool keeps the outputs of the last 20 commands.
@@ -2309,7 +2401,7 @@ show_logs() {
 
 # host_only is for what inspects nothing: the facts of the host that locks and leases hang on.
 host_only() {
-	h_report='' h_count=0 h_codes='' h_root=0 h_blind=0 h_lease='' h_no_lease='' h_dir='' h_decoy_dir=''
+	h_report='' h_count=0 h_codes='' h_words='' h_root=0 h_blind=0 h_lease='' h_no_lease='' h_dir='' h_decoy_dir=''
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	who_am_i
 	[ "$w_uid" = 0 ] || die 77 "$q_mode: not root"

@@ -101,6 +101,8 @@ func (r Request) ExecLine() (string, error) {
 	add("lease", seconds(int64(r.Lease.Seconds())))
 	add("release", oneIf(r.Release))
 	add("reason64", base64Of(r.Reason))
+	add("offer", oneIf(r.Offer))
+	add("override", r.Override)
 
 	const before = "exec /bin/sh -c '" + bootstrap + "' interlock"
 	size := len(before)
@@ -165,7 +167,12 @@ func (r Request) validateHolds() error {
 	if _, err := hex.DecodeString(r.Run); err != nil {
 		return fmt.Errorf("encode request: run %q is not hexadecimal", r.Run)
 	}
+	if _, err := hex.DecodeString(r.Override); err != nil {
+		return fmt.Errorf("encode request: override %q is not hexadecimal", r.Override)
+	}
 	switch {
+	case r.Override != "" && r.Mode != ModeRun && r.Mode != ModeLock:
+		return fmt.Errorf("encode request: mode %q takes no override", r.Mode)
 	case r.Lease < 0 || r.Lease > MaxLease || r.Lease%time.Second != 0:
 		return fmt.Errorf("encode request: a lease of %v: want whole seconds, at most %v", r.Lease, MaxLease)
 	case r.Run == "" && (r.Lease > 0 || r.Release || r.Mode == ModeLease):

@@ -54,6 +54,8 @@ func (c *Client) dial(ctx context.Context, s *settings, behind []string) (*nativ
 
 func (c *Client) connectTimeout(s *settings) time.Duration {
 	switch {
+	case c.opts.Args != nil && s.connectTimeout > 0: // ssh's own command line may have said it
+		return s.connectTimeout
 	case c.opts.ConnectTimeout > 0:
 		return c.opts.ConnectTimeout
 	case s.connectTimeout > 0:
@@ -255,7 +257,7 @@ func (c *Client) clientConfig(s *settings) (*ssh.ClientConfig, error) {
 			return nil, fmt.Errorf("none of the configured %s works in process", keyword)
 		}
 	}
-	if c.resolver.scan == nil || !c.resolver.scan.ciphers {
+	if c.opts.Args == nil && (c.resolver.scan == nil || !c.resolver.scan.ciphers) {
 		// Nobody has chosen: AES-GCM before ChaCha20, which is slower where the CPU has AES.
 		cfg.Ciphers = both(supported.Ciphers, cfg.Ciphers, nil)
 	}

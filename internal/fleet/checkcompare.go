@@ -158,6 +158,9 @@ func (d *differ) server(key string, was hostRecord, now *hostRecord) {
 	if s.State == string(checks.Unknown) { // what it said of itself is not known now
 		s.Role, s.Source, s.Replication, s.ReadOnly, s.Late = old.Role, old.Source, old.Replication, old.ReadOnly, old.Late
 	}
+	if s.Late == "" && s.Source != "" {
+		s.Late = old.Late
+	}
 	now.Servers[key] = s
 	if label != "" {
 		d.change(label+"state", old.State, s.State)
@@ -205,7 +208,7 @@ func (d *differ) record(in checks.Instance) serverRecord {
 		r.Replication = "running"
 	}
 	if len(stopped) > 0 {
-		r.Replication = strings.Join(stopped, ", ")
+		r.Replication, r.Late = strings.Join(stopped, ", "), "" // that it does not run says more than how late it is
 	}
 	return r
 }

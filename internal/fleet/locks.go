@@ -251,7 +251,7 @@ func (l *Locks) breakLock(ctx context.Context) error {
 	}
 	e := audit.Entry{
 		Time: time.Now(), Event: "break", Run: checks.NewNonce()[:12], Who: audit.Who(), From: audit.From(), Host: host,
-		Command: "interlock locks break " + l.o.Break, Class: checks.Destructive.String(), Lock: l.o.Break, Facts: l.o.Reason,
+		Command: "interlock locks break " + l.o.Break, Class: checks.Destructive.String(), Lock: l.o.Break, Facts: l.o.Reason, Reason: l.o.Reason,
 	}
 	if err := errors.Join(log.Append(e, true), log.Close()); err != nil {
 		return &Error{Status: ExitRefused, Err: err}

@@ -25,7 +25,9 @@ type RunOptions struct {
 	Command         []string // the words after --
 	Shell           string
 	Allow           []string
-	ExpectHosts     *int // nil: ask on a terminal
+	Override        string // the ID of an override, from a refusal; needs Reason
+	Reason          string // why the refusal does not count
+	ExpectHosts     *int   // nil: ask on a terminal
 	SkipRefused     bool
 	SkipUnreachable int // at most so many hosts may be left out
 	Parallel        int // hosts at once; 0: as hosts.toml says
@@ -33,8 +35,11 @@ type RunOptions struct {
 	Timeout         time.Duration
 	TTY             bool
 	Stdin           bool // give standard input to every host
+	Unspooled       bool // keep no output on the host: a transfer's is the data
 	Prefix          bool
 	JSON            bool
+	NoWaitHealthy   bool             // do not wait, after a disruptive command, until the host is what it was
+	WaitTimeout     time.Duration    // how long to wait for that; 0: 15 minutes
 	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
 }
 
@@ -50,6 +55,9 @@ type Run struct {
 	record   *record
 	print    printer
 	stops    *stops
+	members  *members
+	wait     waits
+	halted   halted
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
@@ -83,11 +91,19 @@ func (r *Run) prepare() (err error) {
 	if err := r.validate(); err != nil {
 		return err
 	}
+	return r.equip(line)
+}
+
+// equip classifies the line, and opens what a run of it on the hosts of names needs.
+func (r *Run) equip(line string) error {
 	classifier, err := newClassifier(r.site.inv)
 	if err != nil {
 		return err
 	}
 	r.class = classifier.Classify(line, r.o.Shell)
+	if r.o.Override != "" && r.class.Class <= checks.Routine {
+		return Usage("", "--override: a %s command has no use for it", r.class.Class)
+	}
 	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
 		return err
 	}
@@ -99,6 +115,7 @@ func (r *Run) prepare() (err error) {
 	}
 	r.print = newPrinter(r.o, r.s, r.names)
 	r.stops = newStops()
+	r.members = newMembers(r)
 	return nil
 }
 
@@ -119,16 +136,26 @@ func (r *Run) validate() error {
 		return Usage("", "-t: standard input is no terminal")
 	case r.o.JSON && r.o.Prefix:
 		return Usage("", "--json and --prefix exclude each other")
-	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0:
-		return Usage("", "--skip-unreachable, --max-fail and --timeout are 0 or more")
+	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0, r.o.WaitTimeout < 0:
+		return Usage("", "--skip-unreachable, --max-fail, --timeout and --wait-timeout are 0 or more")
 	}
-	return nil
+	return r.o.validateOverride(len(r.names))
 }
 
 // Run does it. The error carries the exit status.
 func (r *Run) Run(ctx context.Context) error {
 	defer r.site.close()
+	ends, err := r.attended(ctx)
+	if err != nil {
+		return err
+	}
+	return r.finish(ends)
+}
+
+// attended runs the command on the hosts, under the eyes of whoever may interrupt it.
+func (r *Run) attended(ctx context.Context) ([]outcome, error) {
 	defer r.record.close()
+	defer r.members.close()
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	done := make(chan struct{})
@@ -145,10 +172,7 @@ func (r *Run) Run(ctx context.Context) error {
 	ends, err := r.hosts(ctx)
 	close(done)
 	<-watching
-	if err != nil {
-		return err
-	}
-	return r.finish(ends)
+	return ends, err
 }
 
 // hosts runs the command in the way that its class and the set ask for.
@@ -156,7 +180,7 @@ func (r *Run) hosts(ctx context.Context) ([]outcome, error) {
 	switch {
 	case r.class.Class == checks.ReadOnly:
 		return r.readOnly(ctx), nil
-	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil):
+	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil || r.o.Override != ""):
 		// One host that was named, nothing to confirm: one session inspects and runs.
 		return []outcome{r.guarded(ctx, r.names[0])}, nil
 	}
@@ -170,18 +194,24 @@ func (r *Run) finish(ends []outcome) error {
 		r.s.notef("%s", text)
 	}
 	if len(r.names) == 1 {
-		o := ends[0]
-		switch o.kind {
-		case unreachable:
-			r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
-		case notStarted, timedOut:
-			r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
-		case exited, signaled, lost, refused, locked: // said already, or the command's own affair
-		}
-		return r.s.end(exitOfOne(o), err)
+		r.sayEnd(ends[0])
+		return r.s.end(exitOfOne(ends[0]), err)
 	}
 	r.s.say(summary(ends))
 	return r.s.end(exitOfMany(ends), err)
+}
+
+// sayEnd says how a single host ended, where neither the command nor a refusal has.
+func (r *Run) sayEnd(o outcome) {
+	switch o.kind {
+	case unreachable:
+		r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
+	case notStarted, timedOut:
+		r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
+	case unhealthy:
+		r.s.notef("%s: %s", o.host, o.String())
+	case exited, signaled, lost, refused, locked, rebooted: // said already, or the command's own affair
+	}
 }
 
 // leftRunning names the hosts where the command may still be running.
@@ -235,6 +265,6 @@ func summary(ends []outcome) string {
 func auditEntry(class policy.Classification, o RunOptions, run string) audit.Entry {
 	return audit.Entry{
 		Run: run, Who: audit.Who(), From: audit.From(), Command: class.Command, Shell: o.Shell,
-		Class: class.Class.String(), Allow: o.Allow,
+		Class: class.Class.String(), Allow: o.Allow, Override: o.Override, Reason: o.Reason,
 	}
 }
