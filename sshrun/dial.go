@@ -333,7 +333,7 @@ func (w *watchedConn) silent() time.Duration {
 const aheadBytes = 2 << 10
 
 // Read reads ahead until the banner has come: x/crypto asks for it a byte at a time, which were 40 system calls (and
-// as many to acknowledge at once), 8 % of the CPU that a host costs.
+// as many to acknowledge at once), 7 % of the CPU that a host costs.
 func (w *watchedConn) Read(p []byte) (int, error) {
 	if len(w.ahead) == 0 {
 		if w.banner.Load() {

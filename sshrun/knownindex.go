@@ -17,7 +17,7 @@ import (
 )
 
 // knownIndex finds the keys of a host without a walk over all lines, which the library does for each host: with 5,000
-// hosts that are all known, that is 25 million comparisons (0.9 ms of CPU a host; 7 ms where names are hashed).
+// hosts that are all known, that is 25 million comparisons (0.45 ms of CPU a host; 7 ms where names are hashed, 0.9 ms here).
 //
 // It knows lines that name hosts in full, and hashed ones. Patterns, negations and authorities it does not: a set of
 // files with one of those is the library's (partial is true). The zero value is empty.
