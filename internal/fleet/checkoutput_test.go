@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,26 @@ func TestCheckExit(t *testing.T) {
 			if got := check.exit(r); got != want {
 				t.Errorf("%v, expect %v: %d, want %d", c.hosts, expect, got, want)
 			}
+		}
+	}
+}
+
+// A check that takes long says so to people, and not to cron, which would mail it.
+func TestProgressIsNotForCron(t *testing.T) {
+	for _, c := range []struct {
+		o     CheckOptions
+		quiet bool
+	}{
+		{CheckOptions{}, false}, {CheckOptions{JSON: true}, false}, {CheckOptions{Expect: true}, false},
+		{CheckOptions{Nagios: true}, true}, {CheckOptions{Changes: true}, true}, {CheckOptions{Textfile: "x.prom"}, true}, {CheckOptions{HTML: "x"}, true},
+	} {
+		var out strings.Builder
+		check := &Check{o: c.o, s: Streams{Err: &out}}
+		if _, err := io.WriteString(check.progressTo().Err, "checked 1 of 2 hosts\n"); err != nil {
+			t.Fatal(err)
+		}
+		if quiet := out.Len() == 0; quiet != c.quiet {
+			t.Errorf("%+v: quiet %v, want %v", c.o, quiet, c.quiet)
 		}
 	}
 }
