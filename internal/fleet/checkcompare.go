@@ -108,14 +108,18 @@ func (d *differ) compare(f finding, was hostRecord, known bool) hostRecord {
 	for _, in := range f.report.Instances {
 		now.Servers[serverKey(in)] = d.record(in)
 	}
+	state := now.State
+	if state == string(checks.Unknown) && len(f.report.Reasons) > 0 {
+		state += ": " + f.report.Reasons[0].Text
+	}
 	switch {
 	case !known:
-		d.say("new: %s", now.State)
+		d.say("new: %s", state)
 		return now
 	case !was.Reached:
-		d.say("%s -> %s", notReached, now.State)
+		d.say("%s -> %s", notReached, state)
 	case was.State != now.State:
-		d.say("%s -> %s", was.State, now.State)
+		d.say("%s -> %s", was.State, state)
 	}
 	if was.State == "" { // never reached before: there is nothing to compare with
 		return now

@@ -265,9 +265,9 @@ users1-db3: source users1-db2 -> users1-db1
 users1: no longer primary-moved: the primary is users1-db2 now; hosts.toml says users1-db1, which replicates from users1-db2
 `},
 		{"what is not seen stays", func(_ *Check, r *checked) {
-			r.hosts[0].report = &checks.Report{State: checks.Unknown}
+			r.hosts[0].report = &checks.Report{State: checks.Unknown, Reasons: []checks.Reason{{Code: "no-root", Text: "neither root nor sudo -n"}}}
 			r.hosts[2] = finding{host: "users1-db3", err: errors.New("no route")}
-		}, "users1-db1: primary -> unknown\nusers1-db3: replica -> not reached: no route\nusers1: primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},
+		}, "users1-db1: primary -> unknown: neither root nor sudo -n\nusers1-db3: replica -> not reached: no route\nusers1: primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},
 		{"and comes back", func(_ *Check, r *checked) {
 			first(&r.hosts[0]).Version, first(&r.hosts[2]).Version = "8.4.7", "8.4.7"
 		}, "users1-db1: unknown -> primary\nusers1-db3: not reached -> replica\nusers1: no longer primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},
