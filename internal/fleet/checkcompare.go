@@ -9,6 +9,7 @@ import (
 
 	"interlock/checks"
 	"interlock/internal/policy"
+	"interlock/internal/report"
 )
 
 // hostRecord is a host as a check saw it. What could not be seen stays as it was seen last, so that a change
@@ -175,7 +176,7 @@ func (d *differ) server(key string, was hostRecord, now *hostRecord) {
 	d.change(label+"read-only", old.ReadOnly, s.ReadOnly)
 	d.change(label+"server", old.Server, s.Server)
 	if old.Late != "" && s.Late != "" { // with a source gone or come, that is the change
-		d.change(label+"lag above "+d.maxLag.String(), old.Late, s.Late)
+		d.change(label+"lag", d.side(old.Late), d.side(s.Late))
 	}
 }
 
@@ -184,6 +185,17 @@ func (d *differ) change(what, old, now string) {
 		return
 	}
 	d.say("%s %s -> %s", what, orNone(old), orNone(now))
+}
+
+// side says on which side of the bound a replica is.
+func (d *differ) side(late string) string {
+	switch late {
+	case "yes":
+		return "above " + report.Duration(d.maxLag)
+	case "no":
+		return "within " + report.Duration(d.maxLag)
+	}
+	return late
 }
 
 func orNone(s string) string {

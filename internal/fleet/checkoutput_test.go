@@ -217,7 +217,7 @@ func TestChanges(t *testing.T) {
 			lag := 31 * time.Second
 			first(&r.hosts[1]).Sources[0].Lag = &lag
 			first(&r.hosts[2]).Version = "8.4.7"
-		}, "users1-db2: lag above 30s no -> yes\nusers1-db3: server mysql 8.0.36 -> mysql 8.4.7\n"},
+		}, "users1-db2: lag within 30s -> above 30s\nusers1-db3: server mysql 8.0.36 -> mysql 8.4.7\n"},
 		{"still", func(_ *Check, r *checked) {
 			lag := 412 * time.Second
 			first(&r.hosts[1]).Sources[0].Lag = &lag
