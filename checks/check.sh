@@ -2073,7 +2073,7 @@ lock_seen() {
 	add held lock "${k_id:--}" "${k_owner:--}" "${k_class:--}" "${k_run:--}" "${k_since:--}" "${k_for:--}" -
 	if [ "$q_mode" = check ] && own_run "$k_run"; then return 0; fi
 	reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
-		"wait for it to end; if its owner is gone: interlock locks break $q_host ${k_id:-ID} --reason TEXT"
+		"wait for it to end; if its owner is gone: interlock locks break --reason TEXT $q_host ${k_id:-ID}"
 }
 
 # take_lock makes the lock and the spool; without a place for them nothing runs. Read-only and routine take none.
@@ -2354,7 +2354,7 @@ serve_lease() {
 }
 
 # log_event EVENT ID [FIELDS] writes one line of JSON to the host's log. Values are our own words, percent-encoded or base64.
-# A line of syslog holds 1 KiB: what is longer of a command or a reason is cut, to whole characters of base64.
+# A line of syslog holds 1 KiB: long commands and reasons are cut, to whole characters of base64.
 log_event() {
 	command -v logger >/dev/null 2>&1 || return 0
 	e_reason=''
