@@ -17,6 +17,7 @@ import (
 // executor brings units onto the target, one after the other. It is one goroutine, with its workers below it.
 type executor struct {
 	cfg     Config
+	log     *binlog.Log
 	server  *target.Server
 	run     *target.Run
 	flavor  binlog.Flavor
@@ -65,11 +66,11 @@ func (x *executor) work(ctx context.Context, units <-chan *unit) error {
 // epoch applies what a stretch of the log came to.
 func (x *executor) epoch(ctx context.Context, u *unit) error {
 	e := u.epoch
-	if err := x.open(ctx, e.format); err != nil {
+	p := newPlan(e, u.outcomes)
+	if err := x.open(ctx, e.format, p.width()); err != nil {
 		return err
 	}
 	start := time.Now()
-	p := newPlan(e, u.outcomes)
 	done, err := x.run.BeginEpoch(ctx, target.Epoch{
 		Number: e.number, From: e.from.String(), To: u.to.String(), Plan: planText(e), Chunks: p.chunks, Digest: p.digest,
 		Goes: p.goes, GTIDs: e.gtids.String(),
@@ -81,7 +82,7 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 	begun := time.Now()
 	x.tally.stage(func(s *Stages) { s.Marks += begun.Sub(start).Seconds() })
 	if err := x.phases(ctx, e, p, done); err != nil {
-		return err
+		return x.placeRow(ctx, e, u.to, err)
 	}
 	start = time.Now()
 	for i := range u.outcomes {
@@ -199,31 +200,44 @@ func (w *worker) alone(t *table, apply func() error) error {
 func (w *worker) apply(ctx context.Context, e *epoch, j *job, c *chunk) error {
 	k := &target.Chunk{Mark: target.Mark{Epoch: e.number, Chunk: c.number}, Steps: w.encoder.steps(e, j, c)}
 	err := w.applier.Apply(ctx, k)
+	if target.RowMissing(err) {
+		err = w.nameRow(ctx, e, j, c, err)
+	}
 	if err != nil && j.table != nil {
 		return fmt.Errorf("table %s: %w", j.table.name, err)
 	}
 	return err
 }
 
-// open connects the workers, again where another format holds from here on.
-func (x *executor) open(ctx context.Context, f *binlog.Format) error {
-	if x.format == f {
-		return nil
-	}
-	if x.format != nil && string(x.format.Raw) == string(f.Raw) {
-		x.format = f
-		return nil
-	}
-	x.close()
-	for range x.cfg.Connections {
-		a, err := x.run.Applier(ctx, f)
-		if err != nil {
-			return err
-		}
-		x.workers = append(x.workers, &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}})
+// open connects as many workers as have something to do side by side, at most Connections; again where another format
+// holds from here on. What one connection does alone is not made to wait for the others.
+func (x *executor) open(ctx context.Context, f *binlog.Format, width int) error {
+	if x.format != nil && x.format != f && string(x.format.Raw) != string(f.Raw) {
+		x.close()
 	}
 	x.format = f
-	return nil
+	missing := min(width, x.cfg.Connections) - len(x.workers)
+	if missing <= 0 {
+		return nil
+	}
+	more := make([]*worker, missing)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range more {
+		g.Go(func() error {
+			a, err := x.run.Applier(ctx, f)
+			if err == nil {
+				more[i] = &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}}
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, w := range more {
+		if w != nil { // one that was opened beside one that was not is closed with the others
+			x.workers = append(x.workers, w)
+		}
+	}
+	return err
 }
 
 // close ends the workers' connections.

@@ -25,11 +25,13 @@ type planner struct {
 	schema *target.Schema
 	flavor binlog.Flavor
 
-	state  *session.State     // as the log has set it so far
-	conn   *session.State     // as the barrier session was left; nil: untouched
-	maps   *binlog.TableCache // of the transaction being read
-	mapRaw map[uint64][]byte  // table map events by id, for what is sent as it stands
-	tables map[string]*table  // by schema.table, until the schema may have changed
+	state  *session.State           // as the log has set it so far
+	conn   *session.State           // as the barrier session was left; nil: untouched
+	maps   *binlog.TableCache       // of the transaction being read
+	mapRaw map[uint64][]byte        // table map events by id, for what is sent as it stands
+	tables map[string]*table        // by schema.table, until the schema may have changed
+	known  map[*binlog.Table]*table // those of tables, by each layout that they were met with
+	parsed binlog.Rows              // of the event being folded
 	xa     map[string]prepared
 	xaKept map[string]bool // prepared on the target as it stands
 
@@ -116,6 +118,10 @@ func named(g binlog.GTID) string {
 // transaction decides what becomes of one.
 func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, why string) error {
 	size := counts{Transactions: 1, Bytes: txn.Bytes}
+	if v == onBoth && p.sel.have.Diverges(txn.GTID) {
+		return fmt.Errorf("the target has another transaction in its place, and what follows it here was never on the server that the target is of (gtid_slave_pos %s): "+
+			"after a failover, transactions that the new primary did not get must not be replayed (--stop-before-gtid)", p.sel.have)
+	}
 	if v != take {
 		changes, err := p.pass(ctx, v == onBoth)
 		size.Changes = changes

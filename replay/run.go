@@ -57,16 +57,21 @@ type runner struct {
 	gtids  string
 }
 
-func (r *runner) all(ctx context.Context) (err error) {
+func (r *runner) all(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
+	return r.onto(ctx)
+}
+
+// onto replays what open has read onto the target.
+func (r *runner) onto(ctx context.Context) (err error) {
 	defer r.log.Close()
-	start := time.Now()
-	if r.server, err = target.Connect(ctx, r.cfg.Target); err != nil {
-		return as(ErrUnreachable, err)
+	if err := r.look(ctx); err != nil {
+		return err
 	}
 	defer r.server.Close()
+	start := time.Now()
 	sel, done, err := r.begin(ctx)
 	if err != nil || done {
 		return err
@@ -90,49 +95,9 @@ func (r *runner) all(ctx context.Context) (err error) {
 	return nil
 }
 
-// open reads the log once, before anything is touched.
-func (r *runner) open(ctx context.Context) error {
-	start := time.Now()
-	log, err := binlog.Open(ctx, r.cfg.Paths, binlog.OpenOptions{TempDir: r.cfg.TempDir})
-	if err != nil {
-		return err
-	}
-	r.log = log
-	var total int64
-	for _, f := range log.Files {
-		total += f.Size
-	}
-	r.tally = newTally(total)
-	from, to, err := r.cfg.Range.positions()
-	if err != nil {
-		return errors.Join(err, log.Close())
-	}
-	r.survey, err = log.SurveyRange(ctx, from, to, func(n int64) {
-		if r.cfg.Progress != nil {
-			r.cfg.Progress(Progress{Surveying: true, Bytes: n, Total: total, Elapsed: time.Since(r.began)})
-		}
-	})
-	if err != nil {
-		return errors.Join(err, log.Close())
-	}
-	if r.survey.Torn != "" {
-		r.cfg.Tell("the log is torn, and is replayed to its last whole transaction (" + r.survey.End.String() + "): " + r.survey.Torn)
-	}
-	r.tally.stage(func(s *Stages) { s.Survey = time.Since(start).Seconds() })
-	return nil
-}
-
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
 func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
 	flavor := r.log.Files[0].Format.Flavor
-	if err := r.server.LockFree(ctx); err != nil {
-		return nil, false, err
-	}
-	for _, f := range r.log.Files {
-		if err := r.server.TakesLog(f.Format); err != nil {
-			return nil, false, as(ErrRefused, fmt.Errorf("%s: %w", f.Name, err))
-		}
-	}
 	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
 		return nil, false, as(ErrRefused, err)
 	}
@@ -152,6 +117,9 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 			r.run.Close()
 		}
 	}()
+	if r.run.Forgot != "" {
+		r.cfg.Tell(r.run.Forgot)
+	}
 	if r.run.Done {
 		// An earlier start may have been killed before it had put the settings back.
 		return nil, true, r.run.Restore(ctx)
@@ -165,9 +133,6 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	}
 	if err := r.run.Settings(ctx); err != nil {
 		return nil, false, err
-	}
-	if err := r.run.Canary(ctx, r.log.Files[0].Format); err != nil {
-		return nil, false, r.interrupted(err)
 	}
 	return sel, false, nil
 }
@@ -238,7 +203,7 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 	}
 	units := make(chan *unit)
 	p.units, p.idle = units, &atomic.Bool{}
-	r.exec = &executor{cfg: r.cfg, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
+	r.exec = &executor{cfg: r.cfg, log: r.log, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
 	r.exec.inEpoch = r.run.Last != nil && !r.run.Last.Finished
 	defer r.exec.close()
 	defer func() {
@@ -252,6 +217,9 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 	// whole then.
 	g.Go(func() error {
 		defer close(stop)
+		if err := r.canary(ctx); err != nil {
+			return err
+		}
 		return r.exec.work(ctx, units)
 	})
 	g.Go(func() error { return p.run(planning) })
@@ -260,6 +228,14 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// canary tries the target before the first unit, while the first epoch is folded.
+func (r *runner) canary(ctx context.Context) error {
+	start := time.Now()
+	err := r.run.Canary(ctx, r.log.Files[0].Format)
+	r.tally.stage(func(s *Stages) { s.Prepare += time.Since(start).Seconds() })
+	return err
 }
 
 // planner begins where the range does; a resumed one reads what lies before for what it needs to know of it.
@@ -271,7 +247,7 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	flavor := r.log.Files[0].Format.Flavor
 	p := &planner{
 		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor,
-		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{},
+		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{}, known: map[*binlog.Table]*table{},
 		xa: map[string]prepared{}, xaKept: map[string]bool{}, temporary: temporaryTables{}, sticky: map[string]stickiness{},
 		folds: make(chan *fold.Epoch, 2), tally: r.tally,
 	}
@@ -323,7 +299,7 @@ func (r *runner) watch(ctx context.Context, stop <-chan struct{}) {
 // finish proves that nothing is unaccounted for, opens the target again and closes the run.
 func (r *runner) finish(ctx context.Context) error {
 	if err := r.tally.accounts(); err != nil {
-		return err
+		return errors.Join(err, r.run.Fail(ctx, err.Error()))
 	}
 	if err := r.run.Finish(ctx); err != nil {
 		return err

@@ -3,26 +3,20 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"interlock/checks"
 	"interlock/internal/hosts"
 	"interlock/sshrun"
 )
 
-// maxKeptConns is how many connections of the preflight are kept for the command. The others are made
-// again: 1,024 open files are what a shell gives by default, and an agent and jump hosts need some.
-const maxKeptConns = 500
-
 // fleet is a guarded command on several hosts: all are asked before the first one starts.
 func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
-	conns := &kept{of: map[string]*sshrun.Conn{}}
-	defer conns.close()
 	progress := newProgress(r.s, "asked", len(r.names))
 	findings := each(ctx, max(r.parallel, r.site.inv.Defaults.Parallel), r.names, func(ctx context.Context, host string) finding {
-		f := r.preflight(ctx, conns, host)
+		f := r.members.ask(ctx, host, func() checks.Request { return r.request(host, checks.ModeCheck) })
 		progress.step(f.err != nil)
 		return f
 	})
@@ -30,9 +24,12 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Status: ExitInterrupted, Err: fmt.Errorf("%w: nothing was started", context.Cause(ctx))}
 	}
-	verdicts := make([]verdict, len(findings))
+	verdicts := r.verdicts(ctx, findings)
+	if ctx.Err() != nil {
+		return nil, &Error{Status: ExitInterrupted, Err: fmt.Errorf("%w: nothing was started", context.Cause(ctx))}
+	}
 	for i, f := range findings {
-		verdicts[i] = judge(f, r.class, r.o.Allow)
+		verdicts[i] = r.breakGlass(verdicts[i], f.report)
 	}
 	p := makePlan(r.class, verdicts, r.o.SkipRefused, r.o.SkipUnreachable)
 	r.s.say(p.String())
@@ -42,24 +39,44 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 	if err := r.confirm(ctx); err != nil {
 		return nil, err
 	}
-	ends := r.take(ctx, p.runs, conns)
+	ends := r.take(ctx, p.runs)
 	for _, v := range p.skipped {
 		ends = append(ends, r.ended(v.outcome()))
 	}
 	return ends, nil
 }
 
-// preflight asks a host what it is, and keeps the connection.
-func (r *Run) preflight(ctx context.Context, conns *kept, host string) finding {
-	conn, err := r.site.client.Dial(ctx, r.site.target(host))
-	if err != nil {
-		return finding{host: host, err: err}
+// verdicts decides on each host of the preflight, after the other members of the clusters were asked that hosts
+// belong to which would otherwise be let through, or would be with an allowance.
+func (r *Run) verdicts(ctx context.Context, findings []finding) []verdict {
+	verdicts := make([]verdict, len(findings))
+	var open []string
+	for i, f := range findings {
+		verdicts[i] = judge(f, r.class, r.o.Allow)
+		if f.err == nil && verdicts[i].kind != locked && r.members.matters(f.host) && clusterMayDecide(verdicts[i]) {
+			open = append(open, f.host)
+		}
 	}
-	report, err := r.site.ask(ctx, conn, r.request(host, checks.ModeCheck))
-	if err != nil || !conns.put(host, conn) {
-		_ = conn.Close()
+	if len(open) == 0 {
+		return verdicts
 	}
-	return finding{host: host, report: report, err: err}
+	r.members.survey(ctx, open)
+	sshrun.Each(ctx, r.parallel, len(findings), func(ctx context.Context, i int) {
+		if slices.Contains(open, findings[i].host) {
+			verdicts[i] = judgeInCluster(findings[i], r.class, r.o.Allow, r.members.settled(ctx, findings[i].host))
+		}
+	})
+	return verdicts
+}
+
+// clusterMayDecide tells whether nothing but missing allowances and the cluster's silence is against a host.
+func clusterMayDecide(v verdict) bool {
+	for _, reason := range v.reasons {
+		if reason.Code != "cluster-rules" && !strings.HasPrefix(reason.Code, "needs-") {
+			return false
+		}
+	}
+	return true
 }
 
 // leaveOut says and records which hosts the command does not start on; an error where that means none.
@@ -138,10 +155,8 @@ func (r *Run) confirm(ctx context.Context) error {
 }
 
 // take gives each host its turn.
-func (r *Run) take(ctx context.Context, names []string, conns *kept) []outcome {
-	ends := rollout(ctx, names, r.site.inv.ClusterOf, r.parallel, r.o.MaxFail, func(ctx context.Context, host string) outcome {
-		return r.next(ctx, host, conns.take(host))
-	})
+func (r *Run) take(ctx context.Context, names []string) []outcome {
+	ends := rollout(ctx, names, r.members.labels, r.parallel, r.o.MaxFail, r.next)
 	for i, o := range ends {
 		if o.kind == notStarted && o.err == nil {
 			ends[i] = r.ended(o)
@@ -152,10 +167,14 @@ func (r *Run) take(ctx context.Context, names []string, conns *kept) []outcome {
 
 // next gives one host its turn. A connection that died since the preflight is made again: nothing can have
 // started on it.
-func (r *Run) next(ctx context.Context, host string, conn *sshrun.Conn) outcome {
-	if r.stops.interrupted() {
-		return r.ended(outcome{host: host, kind: notStarted, err: errInterrupted})
+func (r *Run) next(ctx context.Context, host string) outcome {
+	if err := r.noMore(); err != nil {
+		return r.ended(outcome{host: host, kind: notStarted, err: err})
 	}
+	if r.members.matters(host) {
+		return r.inCluster(ctx, host)
+	}
+	conn := r.members.take(host)
 	if conn == nil {
 		return r.guarded(ctx, host)
 	}
@@ -164,37 +183,6 @@ func (r *Run) next(ctx context.Context, host string, conn *sshrun.Conn) outcome 
 	if err != nil {
 		return r.guarded(ctx, host)
 	}
-	return r.turn(ctx, conn, host, t)
-}
-
-// kept are the connections between preflight and command.
-type kept struct {
-	mu sync.Mutex
-	of map[string]*sshrun.Conn
-}
-
-func (k *kept) put(host string, conn *sshrun.Conn) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.of) >= maxKeptConns {
-		return false
-	}
-	k.of[host] = conn
-	return true
-}
-
-func (k *kept) take(host string) *sshrun.Conn {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	conn := k.of[host]
-	delete(k.of, host)
-	return conn
-}
-
-func (k *kept) close() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, conn := range k.of {
-		_ = conn.Close()
-	}
+	f, reported := t.hear(ctx, host, r.site.reportTimeout())
+	return r.turn(ctx, conn, t, f, reported, judge(f, r.class, r.o.Allow))
 }

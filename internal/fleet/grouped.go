@@ -43,6 +43,13 @@ func (p *groupPrinter) ended(o outcome) {
 	p.line.step(o.kind == unreachable)
 }
 
+func (p *groupPrinter) waiting(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begin()
+	p.line.note(text)
+}
+
 // begin shows the progress line. Before the first host starts there is another one, or a question.
 func (p *groupPrinter) begin() {
 	if p.line == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/checks"
+	"interlock/internal/policy"
 	"interlock/sshrun"
 )
 
@@ -24,33 +25,59 @@ func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q := r.site.request(host, mode)
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
 	q.Run = r.record.base.Run
+	// With several hosts nobody could tell which of them an override is for.
+	q.Offer = len(r.names) == 1
 	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY || r.o.Unspooled
-	if mode == checks.ModeRun {
+	if mode == checks.ModeRun || q.Offer {
 		q.Command = r.class.Command
+	}
+	if mode == checks.ModeRun {
+		q.Override, q.Reason = r.o.hostPart(), r.o.Reason
 	}
 	return q
 }
 
-// guarded reaches a host and takes its turn.
+// guarded takes a host in one session where nothing but the host has a say: it is no member of a cluster that
+// hosts.toml lists, and turns out to be no replica. Any other goes the long way.
 func (r *Run) guarded(ctx context.Context, host string) outcome {
+	if r.class.Class >= checks.Disruptive && len(r.site.inv.ClusterOf(host)) > 0 {
+		return r.inCluster(ctx, host)
+	}
 	conn, err := r.site.client.Dial(ctx, r.site.target(host))
 	if err != nil {
 		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
 	}
+	return r.oneSession(ctx, conn, host)
+}
+
+// oneSession is guarded on a connection that stands, and ends it.
+func (r *Run) oneSession(ctx context.Context, conn *sshrun.Conn, host string) outcome {
 	defer conn.Close()
 	t, err := open(ctx, conn, r.request(host, checks.ModeRun), r.guardedPTY())
 	if err != nil {
 		return r.declined(ctx, verdict{host: host, kind: unreachable, err: err})
 	}
-	return r.turn(ctx, conn, host, t)
+	f, reported := t.hear(ctx, host, r.site.reportTimeout())
+	v := judge(f, r.class, r.o.Allow)
+	if f.report != nil && v.kind == refused && policy.ClusterMatters(r.class.Class, f.report, false) && hasCode(v.reasons, "cluster-rules") {
+		t.decline()
+		r.members.note(f)
+		return r.inCluster(ctx, host)
+	}
+	return r.turn(ctx, conn, t, f, reported, v)
 }
 
-// turn is the one session that carries script, request and command: the host inspects itself and answers,
-// and only when it and we say yes does the command start.
-func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk) outcome {
-	report, err := t.read(ctx, r.site.reportTimeout())
-	reported := time.Now()
-	v := judge(finding{host: host, report: report, err: err}, r.class, r.o.Allow)
+// hear reads the report of a session that carries a command, and tells when it came.
+func (t *talk) hear(ctx context.Context, host string, limit time.Duration) (finding, time.Time) {
+	report, err := t.read(ctx, limit)
+	return finding{host: host, report: report, err: err}, time.Now()
+}
+
+// turn is the rest of the one session that carries script, request and command: the host has inspected itself
+// and answered, and only when it and we say yes does the command start.
+func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, t *talk, f finding, reported time.Time, v verdict) outcome {
+	host, report := f.host, f.report
+	v = r.breakGlass(v, report)
 	if v.run() && !report.Run() {
 		v.kind, v.reasons = refused, []checks.Reason{{Code: "no-verdict", Text: "the host did not say that the command may run"}}
 	}
@@ -68,14 +95,21 @@ func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, host string, t *talk)
 		t.decline()
 		return r.declined(ctx, v)
 	}
-	defer r.stops.end(host)
+	if v.overridden {
+		r.overruled(v)
+	}
 	if _, err := io.WriteString(t.session.Stdin, t.request.GoLine()); err != nil {
 		t.abandon()
+		r.stops.end(host)
 		return r.ended(outcome{host: host, kind: lost, err: err, state: v.state, lock: report.LockID, left: true})
 	}
 	o := r.stream(ctx, t, host, asks)
+	r.stops.end(host)
 	o.state, o.lock = v.state, report.LockID
-	return r.ended(o)
+	r.recordEnd(o)
+	o = r.healthyAgain(ctx, report, o)
+	r.print.ended(o)
+	return o
 }
 
 // mayStart writes the audit line and turns the verdict into a no where that, or the clock, forbids the go.
@@ -105,13 +139,18 @@ func (r *Run) declined(ctx context.Context, v verdict) outcome {
 
 // ended hands an outcome to those who keep account.
 func (r *Run) ended(o outcome) outcome {
+	r.recordEnd(o)
+	r.print.ended(o)
+	return o
+}
+
+// recordEnd writes the audit line of a command's end.
+func (r *Run) recordEnd(o outcome) {
 	if o.ran() && r.class.Class != checks.ReadOnly {
 		if err := r.record.end(o); err != nil {
 			r.s.notef("warning: %s: end not recorded: %v", o.host, err)
 		}
 	}
-	r.print.ended(o)
-	return o
 }
 
 // decline tells the host no by ending its input, and waits until the host has put its lock away.

@@ -19,6 +19,8 @@ const (
 	locked      kind = "locked"      // by someone else
 	unreachable kind = "unreachable" // nothing ran
 	notStarted  kind = "not started" // nothing ran: another host came first
+	rebooted    kind = "rebooted"    // the connection was lost with the boot that the command asked for; it is back
+	unhealthy   kind = "not healthy" // the command ran, and the host has not come back as what it was
 )
 
 // outcome is what came of one host of a run.
@@ -35,13 +37,13 @@ type outcome struct {
 	took    time.Duration
 }
 
-// fine tells whether the command ran and said so.
-func (o outcome) fine() bool { return o.kind == exited && o.exit == 0 }
+// fine tells whether the command ran and said so, or the host came back from the boot that it was to make.
+func (o outcome) fine() bool { return o.kind == exited && o.exit == 0 || o.kind == rebooted }
 
 // ran tells whether the command was started.
 func (o outcome) ran() bool {
 	switch o.kind {
-	case exited, signaled, lost, timedOut:
+	case exited, signaled, lost, timedOut, rebooted, unhealthy:
 		return true
 	}
 	return false
@@ -56,6 +58,8 @@ func (o outcome) String() string {
 		return "killed by " + o.signal
 	case lost:
 		return "connection lost, state unknown, may still be running"
+	case unhealthy:
+		return fmt.Sprintf("not healthy again: %v", o.err)
 	}
 	return string(o.kind)
 }
@@ -78,7 +82,7 @@ func exitOfMany(all []outcome) int {
 	var failed, noPermission, busy, gone bool
 	for _, o := range all {
 		switch o.kind {
-		case exited, signaled, timedOut:
+		case exited, signaled, timedOut, rebooted, unhealthy:
 			failed = failed || !o.fine()
 		case refused:
 			noPermission = true

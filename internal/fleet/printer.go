@@ -17,6 +17,7 @@ type printer interface {
 	host(name string) (stdout, stderr io.Writer) // where one host's output goes
 	decided(v verdict)                           // nothing starts on a host
 	ended(o outcome)                             // all of a host's output has been written
+	waiting(text string)                         // for what the run waits meanwhile; "": for nothing
 	finish() error
 }
 
@@ -24,11 +25,11 @@ func newPrinter(o RunOptions, s Streams, names []string) printer {
 	out := &patient{w: s.Out}
 	switch {
 	case o.JSON:
-		return &jsonPrinter{out: out, of: map[string]*captured{}}
+		return &jsonPrinter{waitLine: waitLine{s: s}, out: out, of: map[string]*captured{}}
 	case o.Prefix:
-		return &prefixPrinter{out: out, err: &patient{w: s.Err}, of: map[string][2]*prefixed{}}
+		return &prefixPrinter{waitLine: waitLine{s: s}, out: out, err: &patient{w: s.Err}, of: map[string][2]*prefixed{}}
 	case len(names) == 1:
-		return &rawPrinter{out: out, err: &patient{w: s.Err}}
+		return &rawPrinter{waitLine: waitLine{s: s}, out: out, err: &patient{w: s.Err}}
 	}
 	return newGroupPrinter(out, s, names)
 }
@@ -60,7 +61,10 @@ func (p *patient) problem() error {
 }
 
 // rawPrinter passes one host's output on as it is, byte for byte.
-type rawPrinter struct{ out, err *patient }
+type rawPrinter struct {
+	waitLine
+	out, err *patient
+}
 
 func (p *rawPrinter) host(string) (io.Writer, io.Writer) { return p.out, p.err }
 func (p *rawPrinter) decided(verdict)                    {}
@@ -69,6 +73,7 @@ func (p *rawPrinter) finish() error                      { return p.out.problem(
 
 // prefixPrinter shows whole lines as they come, each behind its host.
 type prefixPrinter struct {
+	waitLine
 	out, err *patient
 	mu       sync.Mutex
 	of       map[string][2]*prefixed
@@ -167,6 +172,7 @@ func (c *capture) Write(p []byte) (int, error) {
 // jsonPrinter writes an object a line: "decision" for a host where nothing starts, "result" for what came
 // of each host.
 type jsonPrinter struct {
+	waitLine
 	out *patient
 	mu  sync.Mutex
 	of  map[string]*captured

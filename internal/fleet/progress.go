@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,11 +19,20 @@ type progress struct {
 
 	mu        sync.Mutex
 	done, bad int
+	noted     string // behind the count, or instead of it
 }
 
 // newProgress shows the line on standard error, until end takes it away.
 func newProgress(s Streams, verb string, total int) *progress {
-	p := &progress{verb: verb, total: total, stop: make(chan struct{})}
+	return showProgress(s, &progress{verb: verb, total: total, stop: make(chan struct{})})
+}
+
+// newLine shows a line without a count.
+func newLine(s Streams, text string) *progress {
+	return showProgress(s, &progress{noted: text, stop: make(chan struct{})})
+}
+
+func showProgress(s Streams, p *progress) *progress {
 	w := s.Err
 	if c, ok := s.Err.(*console); ok {
 		p.console, w = c, c.w
@@ -31,7 +41,7 @@ func newProgress(s Streams, verb string, total int) *progress {
 	if p.console != nil {
 		p.console.show(p.line)
 	}
-	p.line.Set("%s 0 of %s", verb, plural(total, "host", "hosts"))
+	p.set()
 	p.ticking.Go(p.tick)
 	return p
 }
@@ -58,11 +68,30 @@ func (p *progress) step(bad bool) {
 	if bad {
 		p.bad++
 	}
-	if p.bad == 0 {
-		p.line.Set("%s %d of %s", p.verb, p.done, plural(p.total, "host", "hosts"))
-		return
+	p.set()
+}
+
+// note puts text behind the count, "" nothing.
+func (p *progress) note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noted = text
+	p.set()
+}
+
+// set draws the line. The mutex is held, or nobody else knows of p yet.
+func (p *progress) set() {
+	text := ""
+	if p.total > 0 {
+		text = fmt.Sprintf("%s %d of %s", p.verb, p.done, plural(p.total, "host", "hosts"))
 	}
-	p.line.Set("%s %d of %s, %d not reached", p.verb, p.done, plural(p.total, "host", "hosts"), p.bad)
+	if p.bad > 0 {
+		text += fmt.Sprintf(", %d not reached", p.bad)
+	}
+	if text != "" && p.noted != "" {
+		text += "; "
+	}
+	p.line.Set("%s", text+p.noted)
 }
 
 // end takes the line away.

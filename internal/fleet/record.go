@@ -86,3 +86,16 @@ func (r *record) end(o outcome) error {
 	}
 	return r.log.Append(e, false)
 }
+
+// health records that a host is healthy again after a command, or that the wait for that has ended: err says why.
+func (r *record) health(host string, err error, took time.Duration) error {
+	if r.log == nil {
+		return nil
+	}
+	e := r.base
+	e.Time, e.Event, e.Host, e.Outcome, e.Seconds = time.Now(), "health", host, "healthy", took.Seconds()
+	if err != nil {
+		e.Outcome, e.Facts = string(unhealthy), err.Error()
+	}
+	return r.log.Append(e, false)
+}

@@ -25,7 +25,9 @@ type RunOptions struct {
 	Command         []string // the words after --
 	Shell           string
 	Allow           []string
-	ExpectHosts     *int // nil: ask on a terminal
+	Override        string // the ID of an override, from a refusal; needs Reason
+	Reason          string // why the refusal does not count
+	ExpectHosts     *int   // nil: ask on a terminal
 	SkipRefused     bool
 	SkipUnreachable int // at most so many hosts may be left out
 	Parallel        int // hosts at once; 0: as hosts.toml says
@@ -36,6 +38,8 @@ type RunOptions struct {
 	Unspooled       bool // keep no output on the host: a transfer's is the data
 	Prefix          bool
 	JSON            bool
+	NoWaitHealthy   bool             // do not wait, after a disruptive command, until the host is what it was
+	WaitTimeout     time.Duration    // how long to wait for that; 0: 15 minutes
 	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
 }
 
@@ -51,6 +55,9 @@ type Run struct {
 	record   *record
 	print    printer
 	stops    *stops
+	members  *members
+	wait     waits
+	halted   halted
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
@@ -94,6 +101,9 @@ func (r *Run) equip(line string) error {
 		return err
 	}
 	r.class = classifier.Classify(line, r.o.Shell)
+	if r.o.Override != "" && r.class.Class <= checks.Routine {
+		return Usage("", "--override: a %s command has no use for it", r.class.Class)
+	}
 	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
 		return err
 	}
@@ -105,6 +115,7 @@ func (r *Run) equip(line string) error {
 	}
 	r.print = newPrinter(r.o, r.s, r.names)
 	r.stops = newStops()
+	r.members = newMembers(r)
 	return nil
 }
 
@@ -125,10 +136,10 @@ func (r *Run) validate() error {
 		return Usage("", "-t: standard input is no terminal")
 	case r.o.JSON && r.o.Prefix:
 		return Usage("", "--json and --prefix exclude each other")
-	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0:
-		return Usage("", "--skip-unreachable, --max-fail and --timeout are 0 or more")
+	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0, r.o.WaitTimeout < 0:
+		return Usage("", "--skip-unreachable, --max-fail, --timeout and --wait-timeout are 0 or more")
 	}
-	return nil
+	return r.o.validateOverride(len(r.names))
 }
 
 // Run does it. The error carries the exit status.
@@ -144,6 +155,7 @@ func (r *Run) Run(ctx context.Context) error {
 // attended runs the command on the hosts, under the eyes of whoever may interrupt it.
 func (r *Run) attended(ctx context.Context) ([]outcome, error) {
 	defer r.record.close()
+	defer r.members.close()
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	done := make(chan struct{})
@@ -168,7 +180,7 @@ func (r *Run) hosts(ctx context.Context) ([]outcome, error) {
 	switch {
 	case r.class.Class == checks.ReadOnly:
 		return r.readOnly(ctx), nil
-	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil):
+	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil || r.o.Override != ""):
 		// One host that was named, nothing to confirm: one session inspects and runs.
 		return []outcome{r.guarded(ctx, r.names[0])}, nil
 	}
@@ -196,7 +208,9 @@ func (r *Run) sayEnd(o outcome) {
 		r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
 	case notStarted, timedOut:
 		r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
-	case exited, signaled, lost, refused, locked: // said already, or the command's own affair
+	case unhealthy:
+		r.s.notef("%s: %s", o.host, o.String())
+	case exited, signaled, lost, refused, locked, rebooted: // said already, or the command's own affair
 	}
 }
 
@@ -251,6 +265,6 @@ func summary(ends []outcome) string {
 func auditEntry(class policy.Classification, o RunOptions, run string) audit.Entry {
 	return audit.Entry{
 		Run: run, Who: audit.Who(), From: audit.From(), Command: class.Command, Shell: o.Shell,
-		Class: class.Class.String(), Allow: o.Allow,
+		Class: class.Class.String(), Allow: o.Allow, Override: o.Override, Reason: o.Reason,
 	}
 }

@@ -20,17 +20,28 @@ type verdict struct {
 	facts   []checks.Reason // what the host has seen that led to the verdict
 	needs   []string        // allowances that would let it through
 	err     error           // of unreachable
+
+	overridden bool               // a refusal that --override turned into a yes; reasons still say why it was one
+	glass      string             // the line that would override a refusal; "": none would
+	cluster    *policy.Assessment // nil: the cluster rules had no say
 }
 
-// judge decides on a finding. What the host itself says no to stays no.
+// judge decides on a finding of a host whose cluster has not been asked.
 func judge(f finding, class policy.Classification, allow []string) verdict {
+	return judgeInCluster(f, class, allow, nil)
+}
+
+// judgeInCluster decides on a finding, and on what the cluster rules say, nil where they have no say or nobody
+// has asked. What the host itself says no to stays no.
+func judgeInCluster(f finding, class policy.Classification, allow []string, cluster *policy.Assessment) verdict {
 	v := verdict{host: f.host, kind: exited, err: f.err}
 	if f.err != nil {
 		v.kind = unreachable
 		return v
 	}
 	v.state = f.report.State
-	d, err := policy.Decide(class.Class, f.report, allow)
+	v.cluster = cluster
+	d, err := policy.DecideInCluster(class.Class, f.report, allow, cluster)
 	if err != nil {
 		d = policy.Decision{Reasons: []checks.Reason{{Code: "no-decision", Text: err.Error()}}}
 	}
@@ -40,6 +51,8 @@ func judge(f finding, class policy.Classification, allow []string) verdict {
 	case f.report.Verdict == "locked" || d.Run && held:
 		v.kind = locked
 		v.reasons = withCode(f.report.Reasons, "locked", "leased")
+	case !d.Run && f.report.Run() && onlyCode(d.Reasons, "member-locked"):
+		v.kind = locked // by waiting, nothing else
 	case !d.Run || !f.report.Run():
 		v.kind = refused
 	}
@@ -79,6 +92,11 @@ func withCode(reasons []checks.Reason, codes ...string) (some []checks.Reason) {
 		}
 	}
 	return some
+}
+
+// onlyCode tells whether all reasons have this code.
+func onlyCode(reasons []checks.Reason, code string) bool {
+	return len(reasons) > 0 && len(withCode(reasons, code)) == len(reasons)
 }
 
 // hasCode tells whether a reason with this code was given. A check, which takes no lock, tells of one so.
@@ -179,5 +197,8 @@ func (g *refusal) write(b *strings.Builder, command string) {
 	}
 	for _, m := range g.mends {
 		fmt.Fprintf(b, "  to proceed: %s\n", report.Visible(m))
+	}
+	if g.glass != "" {
+		fmt.Fprintf(b, "  to break the glass, within ten minutes, at your own risk: %s\n", report.Visible(g.glass))
 	}
 }

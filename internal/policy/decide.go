@@ -17,10 +17,16 @@ type Decision struct {
 	Needs   []string        // the allowances that would let it through; empty when none can
 }
 
-// Decide applies the table of classes and states to what one host has reported, the host's own verdict, and
-// the cluster rules. Allow holds the words of --allow. A word that does not exist and a report that is missing
-// are errors. A report without a verdict (the host was only asked what it is) is judged by the table alone.
+// Decide applies the table of classes and states to what one host has reported, and the host's own verdict. Allow
+// holds the words of --allow. A word that does not exist and a report that is missing are errors. A report
+// without a verdict (the host was only asked what it is) is judged by the table alone. A replica is refused:
+// nobody has asked the rest of its cluster; see DecideInCluster.
 func Decide(class checks.Class, r *checks.Report, allow []string) (Decision, error) {
+	return DecideInCluster(class, r, allow, nil)
+}
+
+// DecideInCluster is Decide with what the cluster rules say, nil where the rest of the cluster was not asked.
+func DecideInCluster(class checks.Class, r *checks.Report, allow []string, cluster *Assessment) (Decision, error) {
 	for _, a := range allow {
 		if !slices.Contains(checks.Allowances, a) {
 			return Decision{}, fmt.Errorf("allow %q: want one of %s", a, strings.Join(checks.Allowances, ", "))
@@ -32,8 +38,12 @@ func Decide(class checks.Class, r *checks.Report, allow []string) (Decision, err
 	j := judgement{class: class, report: r, allow: allow}
 	j.table()
 	j.host()
-	if class >= checks.Disruptive && slices.Contains(j.states(), checks.Replica) {
-		for _, reason := range ClusterRules(r, nil) {
+	if cluster == nil && !j.final && ClusterMatters(class, r, false) {
+		cluster = &Assessment{}
+		cluster.refuse("cluster-rules", "the rest of its cluster has not been asked whether it can do without this replica", "run this again")
+	}
+	if cluster != nil {
+		for _, reason := range cluster.Reasons {
 			j.refuse(reason.Code, reason.Text, reason.Remedy)
 		}
 	}
@@ -71,18 +81,6 @@ func (j *judgement) need(allowance, text string) {
 	})
 }
 
-// states are the host's state and those of its instances: a proxy weighs as much as a primary, so the worst
-// alone does not say that there is a replica's data beside it.
-func (j *judgement) states() []checks.State {
-	out := []checks.State{j.report.State}
-	for _, in := range j.report.Instances {
-		if !slices.Contains(out, in.State) {
-			out = append(out, in.State)
-		}
-	}
-	return out
-}
-
 // table is the table of docs/design.md, section 5. check.sh holds the same one.
 func (j *judgement) table() {
 	switch j.class {
@@ -90,7 +88,7 @@ func (j *judgement) table() {
 		return
 	case checks.Routine:
 		// The host alone says run where its state is unknown: it has been told of on_unknown.
-		if slices.ContainsFunc(j.states(), blind) && !j.report.Run() {
+		if slices.ContainsFunc(statesOf(j.report), blind) && !j.report.Run() {
 			j.refuse("state-unknown", "the host's state is unknown: what cannot be seen counts as live", "see the host's own reasons")
 		}
 		return
@@ -99,7 +97,7 @@ func (j *judgement) table() {
 		j.refuse("class-unknown", fmt.Sprintf("%s is not a class", j.class), "")
 		return
 	}
-	for _, s := range j.states() {
+	for _, s := range statesOf(j.report) {
 		j.state(s)
 	}
 	if busy := j.report.Facts["busy"]; busy != "" && busy != "0" {

@@ -23,7 +23,7 @@ func TestTableOfTheHost(t *testing.T) {
 	states := []checks.State{checks.Clear, checks.Stopped, checks.Idle, checks.Replica, checks.Primary, checks.Proxy, checks.Unknown}
 	classes := []checks.Class{checks.ReadOnly, checks.Routine, checks.Disruptive, checks.Destructive}
 	var script strings.Builder
-	script.WriteString(functions + "\nq_mode=run q_onunknown=0\n")
+	script.WriteString(functions + "\nq_mode=run q_onunknown=0 q_offer=0 q_override=''\n")
 	type cell struct {
 		class checks.Class
 		state checks.State

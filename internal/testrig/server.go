@@ -153,8 +153,8 @@ func (s *Server) Start(ctx context.Context) error {
 	if _, err := s.Host.Exec(ctx, s.launch()); err != nil {
 		return fmt.Errorf("start %s: %w", s, err)
 	}
-	// A start takes one or two seconds; the bound is for a machine whose two cores run ten of them.
-	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	// A start takes one or two seconds; the bound is for a machine whose two cores run dozens of them.
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	// The shell that becomes the server may not have done so yet: not to be there counts as an end only once it was
 	// there, or when it has had time enough.

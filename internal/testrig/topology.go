@@ -18,9 +18,10 @@ type Topology struct {
 
 // topologies is the list of what Build knows.
 var topologies = map[string]func(context.Context, *Rig) (*Topology, error){
-	"demo":    buildDemo,
-	"mariadb": buildMariaDB,
-	"clean":   buildClean,
+	"demo":     buildDemo,
+	"mariadb":  buildMariaDB,
+	"clusters": buildClusters,
+	"clean":    buildClean,
 }
 
 // TopologyNames are the names that Build takes.
@@ -30,6 +31,7 @@ func TopologyNames() []string { return slices.Sorted(maps.Keys(topologies)) }
 //
 //	demo     MySQL primary db1 with replicas db2 and db3, clients at work; db4 drained; app1 without a database
 //	mariadb  MariaDB primary db1 with replicas db2 and db3, clients at work
+//	clusters two MySQL clusters, db1 with db2 and db3, db4 with db5 and db6, that come back when they boot
 //	clean    app1 and app2, without a database
 func (r *Rig) Build(ctx context.Context, name string) (*Topology, error) {
 	build, ok := topologies[name]

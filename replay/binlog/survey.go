@@ -19,6 +19,10 @@ type Survey struct {
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
 	Torn string
 	Temp bool // CREATE TEMPORARY TABLE was seen
+	// Before is what the source had executed before the first file that was read, as that file says: nil where it does
+	// not say. Partial says that the file was not read from its start.
+	Before  *GTIDSet
+	Partial bool
 }
 
 // Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
@@ -41,6 +45,7 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 			return nil, fmt.Errorf("survey binary logs: no file %s is in the log", from.File)
 		}
 	}
+	p.found.Before, p.found.Partial = l.Files[first].Previous, from != (Position{})
 	for number := range l.Files {
 		if number < first {
 			p.found.Bytes += l.Files[number].Size
@@ -115,7 +120,7 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 
 // events reads the current file to its end. why is how it ends badly, if it does.
 func (p *surveyor) events(ctx context.Context) (why string, err error) {
-	r, closed := p.reader, Type(0)
+	r, closed, h := p.reader, Type(0), Header{}
 	for n := 1; ; n++ {
 		if n%reportEvery == 0 {
 			p.report()
@@ -125,7 +130,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
-		h, whole, err := r.event()
+		whole, err := r.event(&h)
 		if err != nil {
 			return p.ends(err)
 		}
@@ -237,10 +242,10 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 		return nil
 	}
 	if missing := next.Previous.Minus(all); !missing.Empty() {
-		return fmt.Errorf("between %s and %s the transactions %s are missing: add the files that hold them", f.Path, next.Path, missing)
+		return fmt.Errorf("between %s and %s the transactions %s are missing: add the files that hold them%s", f.Path, next.Path, missing, twoServers(f, next))
 	}
-	return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain",
-		f.Path, all.Minus(next.Previous), next.Path)
+	return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain%s",
+		f.Path, all.Minus(next.Previous), next.Path, twoServers(f, next))
 }
 
 // checkPosition compares MariaDB's positions by domain. A domain that had nothing in the file may have been
@@ -248,13 +253,13 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 func checkPosition(f, next *File, all, in *GTIDSet) error {
 	for domain, g := range next.Previous.last {
 		if all.last[domain] != g {
-			return fmt.Errorf("between %s and %s transactions are missing: the first ends at %s of domain %d, the second begins after %s; add the files between them",
-				f.Path, next.Path, all.last[domain], domain, g)
+			return fmt.Errorf("between %s and %s transactions are missing: the first ends at %s of domain %d, the second begins after %s; add the files between them%s",
+				f.Path, next.Path, all.last[domain], domain, g, twoServers(f, next))
 		}
 	}
 	for domain, g := range in.last {
 		if _, ok := next.Previous.last[domain]; !ok {
-			return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain", f.Path, g, next.Path)
+			return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain%s", f.Path, g, next.Path, twoServers(f, next))
 		}
 	}
 	return nil

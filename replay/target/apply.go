@@ -121,6 +121,17 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 	}
 }
 
+// Try applies steps and takes them back, once: so it is found out which of them the server refuses.
+func (a *Applier) Try(ctx context.Context, steps []Step) error {
+	return a.sender.within(ctx, steps, "ROLLBACK")
+}
+
+// RowMissing tells whether the server has not found the row that an event deletes or updates: it says which table.
+func RowMissing(err error) bool {
+	const erKeyNotFound = 1032
+	return errorCode(err) == erKeyNotFound
+}
+
 // isConflict tells whether a transaction fell to another one, and may be tried again.
 func isConflict(err error) bool {
 	code := errorCode(err)
@@ -252,20 +263,21 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 // 8.0.14 and later know it. The version stands behind the event's header and the log's version, 50 bytes padded.
 func (s *Server) versionsOf(format []byte) string {
 	const start, length = binlog.HeaderLen + 2, 50
-	log, err := parseVersion(string(format[start : start+length]))
-	if err != nil {
+	number := binlog.VersionNumber(string(format[start : start+length]))
+	if number == 0 || binlog.VersionNumber(s.Version) < 80014 {
 		return ""
 	}
-	if target, err := parseVersion(s.Version); err != nil || target.before(version{8, 0, 0}) || target.major == 8 && target.minor == 0 && target.patch < 14 {
-		return ""
-	}
-	number := log.major*10000 + log.minor*100 + log.patch
 	return fmt.Sprintf("SET @@session.original_server_version=%d, @@session.immediate_server_version=%d", number, number)
 }
 
 // transaction runs steps and a last statement between BEGIN and COMMIT. On an error everything is rolled back: the
 // server keeps the earlier events of a failed BINLOG in the open transaction.
 func (o *sender) transaction(ctx context.Context, steps []Step, last string) error {
+	return o.within(ctx, steps, last, "COMMIT")
+}
+
+// within runs steps and then the ends after a START TRANSACTION. An empty end is none.
+func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error {
 	err := o.conn.Exec(ctx, "START TRANSACTION")
 	if err == nil && o.versions != "" {
 		err = o.conn.Exec(ctx, o.versions)
@@ -273,7 +285,7 @@ func (o *sender) transaction(ctx context.Context, steps []Step, last string) err
 	for i := 0; i < len(steps) && err == nil; i++ {
 		err = o.step(ctx, steps[i])
 	}
-	for _, sql := range []string{last, "COMMIT"} {
+	for _, sql := range ends {
 		if err == nil && sql != "" {
 			err = o.conn.Exec(ctx, sql)
 		}

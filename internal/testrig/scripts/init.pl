@@ -29,6 +29,14 @@ if ($sshd == 0) {
     $SIG{HUP} = 'DEFAULT';
     exec { '/usr/sbin/sshd' } '/usr/sbin/sshd', '-D' or die "exec sshd: $!";
 }
+# What an enabled unit would start.
+if (-x '/etc/rc.local') {
+    my $local = fork // die "fork: $!";
+    if ($local == 0) {
+        $SIG{TERM} = $SIG{INT} = $SIG{USR2} = $SIG{HUP} = 'DEFAULT';
+        exec '/bin/sh', '/etc/rc.local' or die "exec rc.local: $!";
+    }
+}
 $0 = '/sbin/init';
 if (open my $comm, '>', '/proc/self/comm') { print $comm 'init'; close $comm }
 

@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"interlock/checks"
+)
+
+// scene is the servers of a site as one question sees them: who replicates from whom, without whom.
+type scene struct {
+	Site
+	class   checks.Class
+	target  *Member
+	servers []server
+}
+
+// server is one server, or one data directory without a server, on a member.
+type server struct {
+	member *Member
+	in     *checks.Instance
+}
+
+func newScene(site Site, class checks.Class, target *Member) *scene {
+	s := &scene{Site: site, class: class, target: target}
+	for i := range site.Members {
+		m := &site.Members[i]
+		if m.Report == nil {
+			continue
+		}
+		for k := range m.Report.Instances {
+			s.servers = append(s.servers, server{m, &m.Report.Instances[k]})
+		}
+	}
+	return s
+}
+
+// Identity of a server: MySQL has server_uuid; MariaDB has none, and its server_id is unique among those that
+// replicate from one another only. "" is a server that does not say. A host name is never an identity.
+func Identity(product, uuid, serverID string) string {
+	switch {
+	case uuid != "":
+		return strings.ToLower(uuid)
+	case product == "mariadb" && serverID != "" && serverID != "0":
+		return "server_id " + serverID
+	}
+	return ""
+}
+
+func (v server) identity() string { return Identity(v.in.Product, v.in.UUID, v.in.ServerID) }
+
+// sourceOf is the identity of the source of one of v's channels.
+func (v server) sourceOf(c checks.Source) string { return Identity(v.in.Product, c.UUID, c.ServerID) }
+
+// channelFrom is v's channel from a source; nil when it has none.
+func (v server) channelFrom(source string) *checks.Source {
+	for i := range v.in.Sources {
+		if source != "" && v.sourceOf(v.in.Sources[i]) == source {
+			return &v.in.Sources[i]
+		}
+	}
+	return nil
+}
+
+// follows is v's channel from source; nil when it has none. MariaDB's server ids begin at 1 in every cluster, so
+// there the two must also be listed in one cluster, or the address that v names must be the source's.
+func (v server) follows(source server) *checks.Source {
+	c := v.channelFrom(source.identity())
+	if c == nil || source.in.UUID != "" || v.member.beside(source.member) || source.member.reachedAs(c.Host) {
+		return c
+	}
+	return nil
+}
+
+// reachedAs tells whether the member was reached, or should have been, under an address.
+func (m *Member) reachedAs(address string) bool {
+	return m.Name == address || slices.Contains(m.Addresses, address)
+}
+
+// knows tells whether v, asked for its replicas, names the one with this identity.
+func (v server) knows(replica string) bool {
+	return slices.ContainsFunc(v.in.Replicas, func(r checks.ReplicaRef) bool {
+		return replica != "" && Identity(v.in.Product, r.UUID, r.ServerID) == replica
+	})
+}
+
+// machine is what a member runs on: the same kernel is one machine, however many names lead to it.
+func (m *Member) machine() string {
+	if m.Report == nil || m.Report.Facts["boot_id"] == "" {
+		return "host " + m.Name
+	}
+	return m.Report.Facts["boot_id"]
+}
+
+// beside tells whether hosts.toml lists both in one cluster.
+func (m *Member) beside(other *Member) bool {
+	return slices.ContainsFunc(m.Clusters, func(c string) bool { return slices.Contains(other.Clusters, c) })
+}
+
+// find gives the servers with an identity, each machine's once. Of MariaDB's, whose server ids begin at 1 in
+// every cluster, those count that are listed beside near or were reached under the address.
+func (s *scene) find(id string, near *Member, address string) (found []server) {
+	if id == "" {
+		return nil
+	}
+	for _, v := range s.servers {
+		if v.identity() != id {
+			continue
+		}
+		if slices.ContainsFunc(found, func(f server) bool { return f.member.machine() == v.member.machine() }) {
+			continue // the same one by another name
+		}
+		found = append(found, v)
+	}
+	if len(found) > 1 && strings.HasPrefix(id, "server_id ") {
+		found = slices.DeleteFunc(found, func(v server) bool { return !v.member.beside(near) && !v.member.reachedAs(address) })
+	}
+	return found
+}
+
+// dependents are the servers beside t that name it as their source. A data directory without a server has no
+// identity; it is then known by the address that they name.
+func (s *scene) dependents(t server) (names []string) {
+	for _, v := range s.servers {
+		if v.member.machine() == t.member.machine() && v.identity() == t.identity() {
+			continue
+		}
+		for _, c := range v.in.Sources {
+			same := t.identity() != "" && v.sourceOf(c) == t.identity()
+			if t.in.UUID == "" { // MariaDB, or a data directory without a server
+				same = t.member.reachedAs(c.Host) || same && v.member.beside(t.member)
+			}
+			if same && !slices.Contains(names, v.member.Name) {
+				names = append(names, v.member.Name)
+			}
+		}
+	}
+	return names
+}
+
+// minReplicas is how many healthy replicas must remain beside a member.
+func (s *scene) minReplicas(m *Member) int {
+	if len(m.Clusters) == 0 {
+		return defaultMinReplicas
+	}
+	n := 0
+	for _, c := range m.Clusters {
+		least, ok := s.MinReplicas[c]
+		if !ok {
+			least = defaultMinReplicas
+		}
+		n = max(n, least)
+	}
+	return n
+}
+
+// runs tells whether a server runs on the member.
+func (m *Member) runs() bool {
+	return m.Report != nil && slices.ContainsFunc(m.Report.Instances, func(in checks.Instance) bool {
+		return in.State != checks.Stopped && in.State != checks.Clear
+	})
+}
