@@ -195,7 +195,7 @@ func sshCommands(t *testing.T, f *hostsOfRig) {
 	}
 	// Words are joined by blanks, and what is classified is what runs.
 	f.ssh(t, "", "app1", "echo", "a  b", ";", "echo", "$0").fine(t, "words", "a b\n/bin/sh\n")
-	f.ssh(t, "", "-l", "ops-fish", "-o", "SetEnv=LC_ALL=C", "app1", "x=$(id -un); touch /tmp/fish; echo $x").fine(t, "as another, whose shell is fish", "ops-fish\n")
+	f.ssh(t, "", "-l", "ops-fish", "-o", "SetEnv=LC_ALL=C", "app1", "touch /tmp/fish; x=$(id -un); echo $x").fine(t, "as another, whose shell is fish", "ops-fish\n")
 	f.ssh(t, "", "db1", "cat", "/etc/hostname").fine(t, "read-only on a primary", "db1\n")
 	f.ssh(t, "in\n", "db1", "cat").fine(t, "its input", "in\n")
 	f.ssh(t, "in\n", "-n", "db1", "cat").fine(t, "without input", "")
@@ -222,7 +222,7 @@ func sshCommands(t *testing.T, f *hostsOfRig) {
 }
 
 func sshScripts(t *testing.T, f *hostsOfRig) {
-	f.ssh(t, "echo $0; hostname; touch /tmp/script\n", "app1").fine(t, "heredoc", "-sh\napp1\n")
+	f.ssh(t, "echo $0; hostname; touch /tmp/script\n", "app1").fine(t, "heredoc", "/bin/sh\napp1\n")
 	f.ssh(t, "touch /tmp/script\n", "db1").refused(t, "heredoc to a primary", 255)
 	f.ssh(t, "", "db1").refused(t, "no command and no input", 255)
 	if !f.there(t, "app1", "/tmp/script") || f.there(t, "db1", "/tmp/script") {
@@ -255,7 +255,7 @@ func sshPasses(t *testing.T, f *hostsOfRig) {
 
 func sshNames(t *testing.T, f *hostsOfRig) {
 	config := f.SSHConfig()
-	f.write(t, "ssh_config", fmt.Sprintf("Host alias db1.example.com\n\tHostName %s\n\tHostKeyAlias db1\nInclude %s\n", f.Host("db1").Addr, config), 0o600)
+	f.write(t, "ssh_config", fmt.Sprintf("Include %s\nHost alias db1.example.com\n\tHostName %s\n\tHostKeyAlias db1\n", config, f.Host("db1").Addr), 0o600)
 	f.inventory(t, fleetInventory+"[hosts.db1]\naddress = \""+f.Host("db1").Addr.String()+"\"\n")
 	for _, name := range []string{"db1", "DB1", "root@db1", "ssh://root@db1:22", "alias", "db1.example.com", f.Host("db1").Addr.String()} {
 		got := f.run(t, "", "interlock", "ssh", "-F", "ssh_config", name, "touch /tmp/ran")
