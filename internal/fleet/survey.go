@@ -72,17 +72,20 @@ type around struct {
 func (m *members) unasked(name string) []string {
 	var want []string
 	inv := m.run.site.inv
-	for _, c := range inv.ClusterOf(name) {
-		for _, host := range inv.Clusters[c].Hosts {
-			if !m.knownAs(host) && !slices.Contains(want, host) {
-				want = append(want, host)
+	around := m.around(name)
+	for _, member := range around.names {
+		for _, c := range inv.ClusterOf(member) {
+			for _, host := range inv.Clusters[c].Hosts {
+				if !m.knownAs(host) && !slices.Contains(want, host) {
+					want = append(want, host)
+				}
 			}
 		}
 	}
 	if len(want) > 0 {
 		return want
 	}
-	for _, address := range m.around(name).unplaced {
+	for _, address := range around.unplaced {
 		if m.mayTry(address) {
 			want = append(want, m.named(address))
 		}
@@ -141,13 +144,6 @@ func (m *members) around(name string) around {
 	var a around
 	inv := m.run.site.inv
 	queue := []string{name}
-	for _, c := range inv.ClusterOf(name) {
-		for _, other := range m.names {
-			if slices.Contains(m.of[other].Clusters, c) {
-				queue = append(queue, other)
-			}
-		}
-	}
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
@@ -155,6 +151,13 @@ func (m *members) around(name string) around {
 			continue
 		}
 		a.names = append(a.names, next)
+		for _, c := range inv.ClusterOf(next) {
+			for _, other := range m.names {
+				if slices.Contains(m.of[other].Clusters, c) {
+					queue = append(queue, other)
+				}
+			}
+		}
 		k := m.of[next]
 		if k == nil || k.Report == nil {
 			continue

@@ -54,7 +54,7 @@ func (s *scene) peers(t, source server) (all []peer) {
 	}
 	for i := range s.Members {
 		m := &s.Members[i]
-		if counted[m.Name] || m == s.target || m == source.member || !m.beside(s.target) ||
+		if counted[m.Name] || m == s.target || m == source.member || !m.beside(s.target) && !m.beside(source.member) ||
 			m.machine() == s.target.machine() || m.machine() == source.member.machine() {
 			continue
 		}

@@ -93,7 +93,7 @@ func (s *scene) enough(t, source server, a *Assessment) {
 		}
 	}
 	s.notDown(all, a)
-	least := s.minReplicas(t.member)
+	least := s.minReplicas(t, source)
 	remain := standings(all, healthy)
 	if remain >= least || s.MaxDown == 0 && remain+standings(all, held) >= least {
 		return // where locked ones are what is missing, notDown has said so

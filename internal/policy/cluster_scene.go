@@ -138,13 +138,14 @@ func (s *scene) dependents(t server) (names []string) {
 	return names
 }
 
-// minReplicas is how many healthy replicas must remain beside a member.
-func (s *scene) minReplicas(m *Member) int {
-	if len(m.Clusters) == 0 {
+// minReplicas is how many healthy replicas must remain, by the clusters that list the member or its source.
+func (s *scene) minReplicas(t, source server) int {
+	clusters := slices.Concat(t.member.Clusters, source.member.Clusters)
+	if len(clusters) == 0 {
 		return defaultMinReplicas
 	}
 	n := 0
-	for _, c := range m.Clusters {
+	for _, c := range clusters {
 		least, ok := s.MinReplicas[c]
 		if !ok {
 			least = defaultMinReplicas
