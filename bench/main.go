@@ -60,20 +60,21 @@ var parts = []part{
 	{"budget", measureBudget},
 	{"explain", measureExplain},
 	{"fleet", measureFleet},
+	{"scale", measureScale},
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 21, "`N` rounds of what is done on one host")
-	fleetRounds := flags.Int("fleet-rounds", 3, "`N` rounds of what is done on 200 hosts")
-	only := flags.String("only", "", "measure these `WORDS` alone: run, budget, explain, fleet")
+	fleetRounds := flags.Int("fleet-rounds", 3, "`N` rounds of what is done on 200 hosts, and on 5,000")
+	only := flags.String("only", "", "measure these `WORDS` alone: run, budget, explain, fleet, scale")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	words := strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })
 	for _, word := range words {
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.word == word }) {
-			return fmt.Errorf("-only %q: want run, budget, explain or fleet", word)
+			return fmt.Errorf("-only %q: want run, budget, explain, fleet or scale", word)
 		}
 	}
 	if *rounds < 1 || *fleetRounds < 1 {

@@ -28,7 +28,8 @@ die() { say "$2"; exit "$1"; }
 parse_request() {
 	q_script='' q_nonce='' q_mode=check q_class=destructive q_shell=/bin/sh q_cmd64='' q_owner=- q_host=- q_allow=''
 	q_member=0 q_boots=0 q_onunknown=0 q_defaults64='' q_critical='' q_data64='' q_clients='' q_idle=900 q_bound=15
-	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_run='' q_lease=0 q_release=0
+	q_id='' q_signal=INT q_tty=0 q_helper='' q_go=10 q_run='' q_lease=0 q_release=0 q_reason64=''
+	q_offer=0 q_override=''
 	for q_arg in "$@"; do
 		case $q_arg in
 		script=*) q_script=${q_arg#*=} ;;
@@ -56,6 +57,9 @@ parse_request() {
 		run=*) q_run=${q_arg#*=} ;;
 		lease=*) q_lease=${q_arg#*=} ;;
 		release=*) q_release=${q_arg#*=} ;;
+		reason64=*) q_reason64=${q_arg#*=} ;;
+		offer=*) q_offer=${q_arg#*=} ;;
+		override=*) q_override=${q_arg#*=} ;;
 		helper=*) q_helper=${q_arg#*=} ;;
 		*) die 64 "request: $q_arg is not understood; is the script older than the client?" ;;
 		esac
@@ -65,6 +69,7 @@ parse_request() {
 	done
 	case $q_nonce in *[!0-9a-f]*) die 64 "request: the nonce is not hexadecimal" ;; esac
 	case $q_id in *[!0-9a-f]*) die 64 "request: the id is not hexadecimal" ;; esac
+	case $q_override in *[!0-9a-f]*) die 64 "request: the override is not hexadecimal" ;; esac
 	case $q_run in *[!0-9a-f]*) die 64 "request: the run is not hexadecimal" ;; esac
 	if [ "$q_lease" != 0 ] && [ -z "$q_run" ]; then die 64 "request: a lease needs a run"; fi
 }
@@ -150,7 +155,8 @@ helper_text() {
 		"$q_host" "$q_allow" "$q_member" "$q_boots" "$q_onunknown" "$q_defaults64" "$q_critical"
 	printf " 'data64=%s' 'clients=%s' 'idle=%s' 'bound=%s' 'id=%s' 'signal=%s' 'tty=%s' 'helper=%s'" \
 		"$q_data64" "$q_clients" "$q_idle" "$q_bound" "$q_id" "$q_signal" "$q_tty" "$$"
-	printf " 'run=%s' 'lease=%s' 'release=%s'\n" "$q_run" "$q_lease" "$q_release"
+	printf " 'run=%s' 'lease=%s' 'release=%s' 'reason64=%s' 'offer=%s' 'override=%s'\n" \
+		"$q_run" "$q_lease" "$q_release" "$q_reason64" "$q_offer" "$q_override"
 	# shellcheck disable=SC2016 # expanded by the helper's shell
 	printf 'eval "$(printf %%s "${1#script=}" | base64 -d | gzip -dc)"\n'
 }
@@ -374,6 +380,7 @@ add() {
 reason() {
 	case "$h_codes" in *"|$1:$2|"*) return ;; esac
 	h_codes="$h_codes|$1:$2|"
+	case " $h_words " in *" $1 "*) ;; *) h_words="$h_words $1" ;; esac
 	add reason "$1" "$2" "${3:--}"
 }
 
@@ -407,6 +414,7 @@ helper_main() {
 	run)
 		inspect
 		decide
+		break_glass
 		if [ "$h_verdict" = run ]; then take_lock; fi
 		if [ "$h_verdict" = run ]; then look_again; fi
 		print_report
@@ -415,10 +423,16 @@ helper_main() {
 	lock)
 		inspect
 		decide
+		break_glass
 		if [ "$h_verdict" = run ]; then take_lock; fi
 		if [ "$h_verdict" = run ]; then look_again; fi
 		# The lock stays; it goes at once when nobody can be told of it any more.
-		if print_report; then log_decision; else drop_lock; fi
+		if print_report; then
+			log_decision
+			[ "$h_verdict" != run ] || spend_override
+		else
+			drop_lock
+		fi
 		;;
 	lease) serve_lease ;;
 	logs) show_logs ;;
@@ -431,6 +445,7 @@ helper_main() {
 inspect_and_print() {
 	inspect
 	decide
+	break_glass
 	print_report
 }
 
@@ -444,7 +459,7 @@ print_report() {
 inspect() {
 	h_report='' h_count=0 h_codes='' h_blind=0 h_unclear=0 h_shared=0 h_state=clear h_busy='' h_states='' h_servers='' h_root=0
 	h_instances=0 h_serving=0 h_verdict=refuse h_lock='' h_decoy='' h_watch='' h_start=0 h_dir='' h_decoy_dir='' h_stopped='' h_runtime='' h_missing=0
-	h_lease='' h_no_lease='' h_held=''
+	h_lease='' h_no_lease='' h_held='' h_id='' h_words='' h_glass=''
 	read -r h_pid _ </proc/self/stat || h_pid=$$
 	started_at "$h_pid" && h_start=$t_start
 	who_am_i
@@ -1945,6 +1960,83 @@ refuse_state() {
 	reason "state-$h_state" "the host is $h_state: $1" "see the other reasons"
 }
 
+# ---- override --------------------------------------------------------------------------------------------------
+
+# An override turns this host's no to a disruptive or destructive command into a yes, once. It is a file override.ID of the
+# host's own making: the uptime when it lapses, and what it is bound to. ID is random; who knows it has seen the reasons.
+# Locks and leases of others, and the want of a place for a lock, come later, and no override helps there.
+
+# break_glass tries the override that was given, and offers one where that is asked for and the answer is no, or may become
+# no at the client, who knows of other hosts.
+break_glass() {
+	[ "$h_root" = 1 ] && [ "$h_boot" != - ] || return 0
+	case $q_class:$q_offer:$q_override in disruptive:0: | destructive:0:) return 0 ;; disruptive:* | destructive:*) ;; *) return 0 ;; esac
+	# shellcheck disable=SC2086 # a list of words
+	g_words=$(printf '%s\n' $h_words | awk '
+		/^(locked|leased)$/ || NF == 0 { next }
+		{ for (i = n++; i > 0 && w[i - 1] > $0; i--) w[i] = w[i - 1]; w[i] = $0 }
+		END { for (i = 0; i < n; i++) printf "%s,", w[i]; print "." }')
+	case $g_words in *.) ;; *) return 0 ;; esac
+	g_words=${g_words%.}
+	g_words=${g_words%,}
+	g_words=${g_words:--}
+	g_command="$q_class $q_shell ${q_cmd64:--}"
+	g_bound="$h_boot ${h_machine:--} $h_state $g_words $g_command"
+	read -r g_now _ </proc/uptime || return 0
+	g_now=${g_now%%.*}
+	[ -z "$q_override" ] || use_override
+	# A clear host that says yes is refused by nobody else.
+	[ "$q_offer" != 1 ] || [ -n "$h_glass" ] || [ "$h_verdict:$h_state" = run:clear ] || offer_override
+}
+
+# use_override says yes where the override that was given is this host's, has not lapsed, and is bound to just this.
+use_override() {
+	for g_dir in $lock_dirs; do
+		g_file=$g_dir/override.$q_override
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot g_machine g_state g_old g_rest <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then
+			no_override override-lapsed "the override $q_override has lapsed: it lasts ten minutes, and not beyond a boot"
+		elif [ "$g_rest" != "$g_command" ]; then
+			no_override override-command "the override $q_override was given for another command"
+		elif [ "$g_machine $g_state $g_old" != "${h_machine:--} $h_state $g_words" ]; then
+			no_override override-reasons "the override $q_override was given for other reasons: $g_state ($g_old), and now it is $h_state ($g_words)"
+		else
+			h_verdict=run h_glass=$g_file
+			add fact override "$q_override"
+		fi
+		return 0
+	done
+	no_override override-unknown "this host has given no override $q_override, or it has been used"
+}
+
+no_override() {
+	h_verdict=refuse
+	reason "$1" "$2" "look at the reasons again, and use the override that comes with them"
+}
+
+# offer_override makes one, and takes away what has lapsed.
+offer_override() {
+	[ -n "$h_dir" ] || return 0
+	set --
+	for g_file in "$h_dir"/override.*; do
+		[ -r "$g_file" ] || continue
+		read -r g_until g_boot _ <"$g_file" || g_until=0
+		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then set -- "$@" "$g_file"; fi
+	done
+	[ $# = 0 ] || rm -f "$@"
+	read -r g_id 2>/dev/null </proc/sys/kernel/random/uuid || return 0
+	g_id=${g_id%%-*} g_line="$((g_now + 600)) $g_bound" g_read=''
+	if (set -C; printf '%s\n' "$g_line" >"$h_dir/override.$g_id") 2>/dev/null &&
+		read -r g_read <"$h_dir/override.$g_id" && [ "$g_read" = "$g_line" ]; then
+		h_glass=$h_dir/override.$g_id
+		add override "$g_id"
+	fi
+}
+
+# spend_override: an override is for one command that starts.
+spend_override() { [ -z "$h_glass" ] || rm -f "$h_glass"; }
+
 # ---- lock, spool, end ------------------------------------------------------------------------------------------
 
 lock_dirs='/var/lib/interlock /run/interlock'
@@ -2082,23 +2174,28 @@ drop_lock() {
 # follow_command holds the lock until the command has ended, and records its end. The parent's end of the pipe
 # closing without a word means that the parent is gone: the command may still run, so the lock stays.
 follow_command() {
+	case $q_class:$h_verdict in disruptive:* | destructive:* | *:run) log_decision ;; esac
 	[ "$h_verdict" = run ] || exit 0
-	log_decision
-	f_run=0
+	f_run=0 f_since=0
 	while IFS=' ' read -r f_word f_value; do
 		case $f_word in
 		started)
 			f_run=1
+			spend_override
+			read -r f_since _ </proc/uptime || f_since=0
+			f_since=${f_since%%.*}
 			started_at "$f_value" && [ -n "$h_lock" ] &&
 				printf '%s %s %s\n' "$f_value" "$t_start" "$t_pgrp" >"$h_spool/process"
 			;;
 		ended)
+			read -r l_now _ </proc/uptime || l_now=$f_since
+			l_now=${l_now%%.*}
 			[ -z "$h_lock" ] || {
 				printf '%s %s\n' "$f_value" "$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)" >"$h_spool/end"
 				rm -f "$h_spool/1" "$h_spool/2"
 				drop_lock
 			}
-			log_end "$f_value"
+			log_event ended "$h_id" ",\"status\":\"$f_value\",\"seconds\":$((l_now - f_since))"
 			exec >&- 2>&-
 			sweep_spool
 			exit 0
@@ -2188,13 +2285,13 @@ take_lease() {
 
 locked_by_other() { find_lock && ! own_run "$k_run"; }
 
-# write_lease SECONDS writes the next lease of h_dir, of q_run; 0 releases. Fails when somebody else was faster, or
-# nothing can be written. Sets l_new, its id.
+# write_lease SECONDS writes the next lease of h_dir, of q_run; 0 releases it, with "any" that of any run. Fails when
+# somebody else was faster, or nothing can be written. Sets l_new, its id.
 write_lease() {
 	l_new=${q_nonce%????????????????????}
 	if find_lease "$h_dir"; then
-		own_run "$l_run" || return 1
-		l_new=$l_id
+		own_run "$l_run" || [ "${2:-}" = any ] || return 1
+		l_new=${l_id:--}
 	else
 		l_since=$(bounded 2 date -u +%Y-%m-%dT%H:%M:%SZ)
 		read -r l_now _ </proc/uptime || return 1
@@ -2202,7 +2299,7 @@ write_lease() {
 	fi
 	l_next=$((l_n + 1)) l_file=$h_dir/new-lease.$h_pid l_until=0
 	[ "$1" = 0 ] || l_until=$((l_now + $1))
-	l_line="$l_new $q_run $q_owner $h_boot $l_until ${l_since:--}"
+	l_line="$l_new ${q_run:--} $q_owner $h_boot $l_until ${l_since:--}"
 	l_read=''
 	printf '%s\n' "$l_line" >"$l_file" 2>/dev/null && read -r l_read 2>/dev/null <"$l_file" && [ "$l_read" = "$l_line" ] &&
 		ln "$l_file" "$h_dir/lease.$l_next" 2>/dev/null
@@ -2237,12 +2334,7 @@ release_lease() {
 
 # serve_lease takes, renews or (lease=0) releases a lease without an inspection: "lease ID SECONDS", or why not.
 serve_lease() {
-	h_report='' h_count=0 h_codes='' h_root=0 h_blind=0 h_lease='' h_no_lease='' h_dir='' h_decoy_dir=''
-	read -r h_pid _ </proc/self/stat || h_pid=$$
-	who_am_i
-	[ "$w_uid" = 0 ] || die 77 "lease: not root"
-	h_root=1
-	host_facts
+	host_only
 	state_dir
 	[ -z "$h_decoy_dir" ] || rm -rf "$h_decoy_dir"
 	[ -n "$q_run" ] || die 64 "lease: no run"
@@ -2261,16 +2353,18 @@ serve_lease() {
 	die 75 "locked by $k_owner since $k_since (id $k_id, $k_class)"
 }
 
-log_decision() {
+# log_event EVENT ID [FIELDS] writes one line of JSON to the host's log. Values are our own words, percent-encoded or base64.
+# A line of syslog holds 1 KiB: what is longer of a command or a reason is cut, to whole characters of base64.
+log_event() {
 	command -v logger >/dev/null 2>&1 || return 0
-	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"allowed\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"class\":\"$q_class\",\"state\":\"$h_state\",\"allow\":\"$q_allow\",\"command64\":\"$q_cmd64\"}" 2>/dev/null
+	e_reason=''
+	[ -z "$q_reason64" ] || e_reason=",\"reason64\":\"$(printf %.200s "$q_reason64")\""
+	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"$1\",\"id\":\"${2:--}\",\"run\":\"${q_run:--}\",\"owner\":\"$q_owner\"${3:-}$e_reason}" 2>/dev/null
 	return 0
 }
 
-log_end() {
-	command -v logger >/dev/null 2>&1 || return 0
-	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"ended\",\"id\":\"${h_id:--}\",\"owner\":\"$q_owner\",\"status\":\"$1\"}" 2>/dev/null
-	return 0
+log_decision() {
+	log_event decision "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"verdict\":\"$h_verdict\",\"reasons\":\"$(printf %.200s "${h_words# }")\",\"allow\":\"$q_allow\",\"override\":\"$q_override\",\"for\":\"$q_mode\",\"command64\":\"$(printf %.400s "$q_cmd64")\""
 }
 
 # sweep_spool keeps the outputs of the last 20 commands.
@@ -2290,7 +2384,7 @@ show_logs() {
 				l_end=-
 				[ ! -r "$l_spool/end" ] || read -r l_end <"$l_spool/end"
 				read -r l_meta <"$l_spool/meta"
-				printf '%s %s\n' "$l_meta" "$l_end"
+				printf '%s %s\n' "${l_end%% *}" "$l_meta"
 			done
 		done
 		return 0
@@ -2305,28 +2399,78 @@ show_logs() {
 	die 1 "no output is kept under id $q_id"
 }
 
-# show_locks lists the locks, or breaks that of q_id. q_owner says who broke it, in the host's log.
+# host_only is for what inspects nothing: the facts of the host that locks and leases hang on.
+host_only() {
+	h_report='' h_count=0 h_codes='' h_words='' h_root=0 h_blind=0 h_lease='' h_no_lease='' h_dir='' h_decoy_dir=''
+	read -r h_pid _ </proc/self/stat || h_pid=$$
+	who_am_i
+	[ "$w_uid" = 0 ] || die 77 "$q_mode: not root"
+	h_root=1
+	host_facts
+}
+
+# show_locks lists locks and leases, or breaks (release=1: releases) that of q_id. A line: lock or lease; for a lock "running",
+# "gone" or "-" and the command's pid, for a lease the seconds that it has left and "-"; whether output is kept; "now", or
+# "older" for what another boot left; then what stands in the file.
 show_locks() {
-	l_broken=0
-	for l_dir in $lock_dirs; do
-		[ -e "$l_dir/lock" ] || continue
-		l_line=''
-		read -r l_line <"$l_dir/lock"
-		if [ -z "$q_id" ]; then
-			l_alive=-
-			if [ -r "$l_dir/spool/${l_line%% *}/process" ]; then
-				read -r l_pid l_start _ <"$l_dir/spool/${l_line%% *}/process"
-				if started_at "$l_pid" && [ "$t_start" = "$l_start" ]; then l_alive=running; else l_alive=gone; fi
+	host_only
+	l_found=0
+	find_lock || : # closes what a boot has closed
+	for k_dir in $lock_dirs; do
+		if [ -e "$k_dir/lock" ]; then
+			k_line=''
+			read -r k_line 2>/dev/null <"$k_dir/lock" || :
+			if [ -z "$q_id" ]; then show_lock; else end_lock; fi
+		fi
+		if find_lease "$k_dir"; then
+			if [ -z "$q_id" ]; then
+				read -r k_line 2>/dev/null <"$k_dir/lease.$l_n" || k_line=''
+				printf 'lease %s - - now %s\n' "$l_left" "${k_line:--}"
+			elif [ "$l_id" = "$q_id" ] || { [ -z "$l_id" ] && [ "$q_id" = 0 ]; }; then
+				end_lease
 			fi
-			printf '%s %s\n' "${l_line:--}" "$l_alive"
-		elif [ "${l_line%% *}" = "$q_id" ] || { [ -z "$l_line" ] && [ "$q_id" = 0 ]; }; then
-			rm -f "$l_dir/lock" || die 1 "break the lock: $l_dir/lock cannot be removed"
-			l_broken=1
-			command -v logger >/dev/null 2>&1 &&
-				bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"lock-broken\",\"id\":\"$q_id\",\"owner\":\"$q_owner\"}" 2>/dev/null
 		fi
 	done
-	[ -z "$q_id" ] || [ "$l_broken" = 1 ] || die 1 "there is no lock with id $q_id"
+	[ -z "$q_id" ] || [ "$l_found" = 1 ] || die 1 "there is no lock or lease with id $q_id"
+}
+
+show_lock() {
+	# shellcheck disable=SC2086 # split on purpose
+	set -- $k_line
+	k_alive=- k_pid=- k_kept=- k_when=now
+	[ "${4:--}" = "$h_boot" ] || k_when=older
+	if [ -n "${1:-}" ] && [ -d "$k_dir/spool/$1" ]; then
+		k_kept=kept
+		if [ -r "$k_dir/spool/$1/process" ]; then
+			read -r k_pid k_start _ <"$k_dir/spool/$1/process"
+			if started_at "$k_pid" && [ "$t_start" = "$k_start" ]; then k_alive=running; else k_alive=gone; fi
+		fi
+	fi
+	printf 'lock %s %s %s %s %s\n' "$k_alive" "$k_pid" "$k_kept" "$k_when" "${k_line:--}"
+}
+
+# end_lock removes the lock of q_id; only its own run may release it.
+end_lock() {
+	[ "${k_line%% *}" = "$q_id" ] || { [ -z "$k_line" ] && [ "$q_id" = 0 ]; } || return 0
+	# shellcheck disable=SC2086 # split on purpose
+	set -- $k_line
+	k_event=lock-broken
+	if [ "$q_release" = 1 ]; then
+		own_run "${7:-}" || die 1 "the lock $q_id belongs to another run: to break it, interlock locks break"
+		k_event=lock-released
+	fi
+	rm -f "$k_dir/lock"
+	[ ! -e "$k_dir/lock" ] || die 1 "break the lock: $k_dir/lock cannot be removed"
+	l_found=1
+	log_event "$k_event" "$q_id"
+}
+
+# end_lease ends a lease by replacing it, whoever holds it.
+end_lease() {
+	h_dir=$k_dir
+	write_lease 0 any || die 1 "break the lease: nothing can be written in $k_dir; it runs out in $l_left s"
+	l_found=1
+	log_event lease-broken "$q_id"
 }
 
 # signal_command sends a signal to the process group of a recorded command, if that is still the same process.

@@ -100,11 +100,22 @@ func (r Request) ExecLine() (string, error) {
 	add("run", r.Run)
 	add("lease", seconds(int64(r.Lease.Seconds())))
 	add("release", oneIf(r.Release))
+	add("reason64", base64Of(r.Reason))
+	add("offer", oneIf(r.Offer))
+	add("override", r.Override)
 
-	var b strings.Builder
-	b.WriteString("exec /bin/sh -c '" + bootstrap + "' interlock")
+	const before = "exec /bin/sh -c '" + bootstrap + "' interlock"
+	size := len(before)
 	for _, arg := range args {
-		b.WriteString(" '" + arg + "'")
+		size += len(arg) + len(" ''")
+	}
+	var b strings.Builder
+	b.Grow(size) // it is 30 KB for each host
+	b.WriteString(before)
+	for _, arg := range args {
+		b.WriteString(" '")
+		b.WriteString(arg)
+		b.WriteByte('\'')
 	}
 	if b.Len() > MaxExecBytes {
 		return "", fmt.Errorf("encode request: %d bytes, more than %d; shorten the command", b.Len(), MaxExecBytes)
@@ -156,7 +167,12 @@ func (r Request) validateHolds() error {
 	if _, err := hex.DecodeString(r.Run); err != nil {
 		return fmt.Errorf("encode request: run %q is not hexadecimal", r.Run)
 	}
+	if _, err := hex.DecodeString(r.Override); err != nil {
+		return fmt.Errorf("encode request: override %q is not hexadecimal", r.Override)
+	}
 	switch {
+	case r.Override != "" && r.Mode != ModeRun && r.Mode != ModeLock:
+		return fmt.Errorf("encode request: mode %q takes no override", r.Mode)
 	case r.Lease < 0 || r.Lease > MaxLease || r.Lease%time.Second != 0:
 		return fmt.Errorf("encode request: a lease of %v: want whole seconds, at most %v", r.Lease, MaxLease)
 	case r.Run == "" && (r.Lease > 0 || r.Release || r.Mode == ModeLease):

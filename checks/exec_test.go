@@ -18,7 +18,7 @@ func fullRequest() Request {
 		Critical:  []Critical{{Name: "our db", Process: "our-dbd", Port: 4000}},
 		DataPaths: []string{"/backup", "/with blank"}, Clients: []string{"monitor", "o'neill"},
 		IdleAfter: 15 * time.Minute, Timeout: 20 * time.Second, LockID: "00ff", Signal: "TERM",
-		Run: "0123456789ab", Release: true,
+		Run: "0123456789ab", Release: true, Offer: true, Override: "0a0b0c0d", Reason: "the disk's gone",
 	}
 }
 
@@ -38,7 +38,7 @@ func TestExecLineIsPlain(t *testing.T) {
 	if strings.Trim(outside, safeBytes+" ") != "" {
 		t.Errorf("outside of quotes: %q", outside)
 	}
-	for _, plain := range []string{"hello there", "me@here (tty", "o'neill", "/with blank"} {
+	for _, plain := range []string{"hello there", "me@here (tty", "o'neill", "disk's", "/with blank"} {
 		if strings.Contains(line, plain) {
 			t.Errorf("%q travels unencoded", plain)
 		}
@@ -72,11 +72,13 @@ func TestExecLineLimits(t *testing.T) {
 		"quote in shell":  func(r *Request) { r.Shell = "sh'" },
 		"id":              func(r *Request) { r.LockID = "../.." },
 		"signal":          func(r *Request) { r.Signal = "INT' 'mode=check" },
+		"override":        func(r *Request) { r.Override = "0x'" },
+		"override, check": func(r *Request) { r.Mode = ModeCheck },
 		"run":             func(r *Request) { r.Run = "'x" },
-		"lease, no run":   func(r *Request) { r.Mode, r.Lease, r.Run, r.Release = ModeCheck, LeaseTime, "", false },
+		"lease, no run":   func(r *Request) { r.Mode, r.Lease, r.Run, r.Release, r.Override = ModeCheck, LeaseTime, "", false, "" },
 		"lease and run":   func(r *Request) { r.Lease = LeaseTime },
-		"long lease":      func(r *Request) { r.Mode, r.Lease = ModeCheck, MaxLease+time.Second },
-		"odd lease":       func(r *Request) { r.Mode, r.Lease = ModeCheck, time.Millisecond },
+		"long lease":      func(r *Request) { r.Mode, r.Lease, r.Override = ModeCheck, MaxLease+time.Second, "" },
+		"odd lease":       func(r *Request) { r.Mode, r.Lease, r.Override = ModeCheck, time.Millisecond, "" },
 		"release, no run": func(r *Request) { r.Run = "" },
 		"lock of routine": func(r *Request) { r.Mode, r.Class = ModeLock, Routine },
 		"mode":            func(r *Request) { r.Mode = "run' 'class=read-only" },

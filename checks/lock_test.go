@@ -80,7 +80,7 @@ func TestClientDies(t *testing.T) {
 		if a := ask(t, h, accounts[0], runOf(Destructive, "true")); a.code != 75 || !a.has("locked") {
 			t.Errorf("%s: a second command while the first still runs: %v", login, a)
 		}
-		if list := served(t, rig, login, service(ModeLocks, "", "")); !strings.HasPrefix(list.out, report.LockID+" ") || !strings.HasSuffix(list.out, " running\n") {
+		if list := served(t, rig, login, service(ModeLocks, "", "")); !strings.HasPrefix(list.out, "lock running ") || !strings.Contains(list.out, " kept now "+report.LockID+" ") {
 			t.Errorf("%s: locks %+v", login, list)
 		}
 		unlocked(t, h)
@@ -89,7 +89,7 @@ func TestClientDies(t *testing.T) {
 			t.Errorf("%s: spooled %+v", login, logs)
 		}
 		list := served(t, rig, login, service(ModeLogs, "", ""))
-		if !strings.Contains(list.out, report.LockID+" test%40here") && !strings.Contains(list.out, report.LockID+" test@here") || !strings.Contains(list.out, " 5 ") {
+		if !strings.Contains(list.out, report.LockID+" test%40here") && !strings.Contains(list.out, report.LockID+" test@here") || !strings.HasPrefix(list.out, "5 ") {
 			t.Errorf("%s: logs %+v", login, list)
 		}
 	}
@@ -142,7 +142,7 @@ func TestLocks(t *testing.T) {
 		return report.LockID
 	}
 	id := dies(Destructive)
-	if list := served(t, rig, "ops@h1", service(ModeLocks, "", "")); !strings.HasPrefix(list.out, id+" ") || !strings.HasSuffix(list.out, " gone\n") {
+	if list := served(t, rig, "ops@h1", service(ModeLocks, "", "")); !strings.HasPrefix(list.out, "lock gone ") || !strings.Contains(list.out, " kept now "+id+" ") {
 		t.Errorf("locks %+v", list)
 	}
 	if got := served(t, rig, "ops@h1", service(ModeLocks, "0f0f", "")); got.code != 1 {

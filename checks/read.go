@@ -139,7 +139,7 @@ func (p *parser) line(line string) error {
 		return p.instance(&p.report.Instances[len(p.report.Instances)-1], args[0], args[1])
 	case kind == "held" && len(args) == 8:
 		return p.held(args)
-	case (kind == "state" || kind == "verdict" || kind == "lock" || kind == "lease" || kind == "spool") && len(args) == 1:
+	case (kind == "state" || kind == "verdict" || kind == "lock" || kind == "lease" || kind == "override" || kind == "spool") && len(args) == 1:
 		return p.once(kind, args[0])
 	default:
 		return fmt.Errorf("%q is not understood", cut([]byte(line)))
@@ -172,6 +172,8 @@ func (p *parser) once(kind, value string) error {
 		p.report.LockID = value
 	case "lease":
 		p.report.LeaseID = value
+	case "override":
+		p.report.OverrideID = value
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ var sample = []string{
 	"fact\tbusy\tclone", "fact\tbusy\tbackup",
 	"verdict\trefuse",
 	"held\tlock\t0f0f\tme%20here\tdisruptive\tabc\t2026-01-02T03:04:05Z\tlocal\t-", "held\tlease\te0e0\tyou\t-\tdef\t-\t-\t42",
-	"lock\t00112233", "lease\te1e1", "spool\t/var/lib/interlock/spool/00112233",
+	"lock\t00112233", "lease\te1e1", "override\t0a0b0c0d", "spool\t/var/lib/interlock/spool/00112233",
 }
 
 func framed(nonce string, lines ...string) string {
@@ -87,7 +87,7 @@ func TestReadReport(t *testing.T) {
 	if len(in.Dumps) != 2 || in.Dumps[0] != "10.0.0.7:51234" {
 		t.Errorf("dumps %v", in.Dumps)
 	}
-	if report.LeaseID != "e1e1" || len(report.Held) != 2 || report.Held[1] != (Held{Kind: "lease", ID: "e0e0", Owner: "you", Run: "def", Left: 42 * time.Second}) ||
+	if report.OverrideID != "0a0b0c0d" || report.LeaseID != "e1e1" || len(report.Held) != 2 || report.Held[1] != (Held{Kind: "lease", ID: "e0e0", Owner: "you", Run: "def", Left: 42 * time.Second}) ||
 		report.Held[0].Owner != "me here" || report.Held[0].For != "local" {
 		t.Errorf("lease %q, held %+v", report.LeaseID, report.Held)
 	}

@@ -124,6 +124,9 @@ type Report struct {
 	Facts     map[string]string `json:"facts,omitempty"`  // host facts: boot_id, machine_id, hostname, user, serving, busy …
 	Looked    map[string]int    `json:"looked,omitempty"` // processes, descriptors, namespaces, mounts, listeners: how many were looked at
 	LockID    string            `json:"lock,omitempty"`   // the lock taken for the command; also the spool's name
+	// OverrideID turns the host's no into a yes, once, within ten minutes, while nothing has changed; "": none was asked for,
+	// or none can be given. The fact "override" names the one that was used.
+	OverrideID string `json:"override,omitempty"`
 	// LeaseID is the lease that was asked for; "": not given. A renewed lease keeps its id: another one means that
 	// there was a time between the two.
 	LeaseID string `json:"lease,omitempty"`

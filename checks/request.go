@@ -52,6 +52,9 @@ type Request struct {
 	Timeout      time.Duration // bound of the whole check, on the host; 0: 15 s
 	LockID       string        // ModeSignal, ModeLogs, ModeLocks
 	Release      bool          // ModeLocks: the lock is the asker's own (Run), and no longer needed
+	Offer        bool          // ask for an override of a refusal (Report.OverrideID); a check then says its Command too
+	Override     string        // ModeRun, ModeLock: the host's part of an override
+	Reason       string        // why: of an override or a broken lock, for the host's log
 	// Lease asks a check for a lease of so long, in whole seconds, taken or renewed before anything is looked at, so
 	// that the facts are gathered under it. Report.LeaseID tells whether it was given. It counts from when the host
 	// took it: a client that counts from when it asked is on the safe side. At most MaxLease; needs Run.

@@ -19,6 +19,10 @@ type table struct {
 	group   string // tables that have to keep their order among one another; the table's own name without foreign keys
 	ordered string // why it is always applied in its original order; empty: it is folded
 
+	// folding is the last epoch that took folded rows of it, flags those of their events. The planner's alone.
+	folding *epoch
+	flags   uint16
+
 	contended atomic.Bool // workers have met in a deadlock on it
 	turn      sync.Mutex  // of the one worker that applies to it then
 }

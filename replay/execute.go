@@ -17,6 +17,7 @@ import (
 // executor brings units onto the target, one after the other. It is one goroutine, with its workers below it.
 type executor struct {
 	cfg     Config
+	log     *binlog.Log
 	server  *target.Server
 	run     *target.Run
 	flavor  binlog.Flavor
@@ -81,7 +82,7 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 	begun := time.Now()
 	x.tally.stage(func(s *Stages) { s.Marks += begun.Sub(start).Seconds() })
 	if err := x.phases(ctx, e, p, done); err != nil {
-		return err
+		return x.placeRow(ctx, e, u.to, err)
 	}
 	start = time.Now()
 	for i := range u.outcomes {
@@ -199,6 +200,9 @@ func (w *worker) alone(t *table, apply func() error) error {
 func (w *worker) apply(ctx context.Context, e *epoch, j *job, c *chunk) error {
 	k := &target.Chunk{Mark: target.Mark{Epoch: e.number, Chunk: c.number}, Steps: w.encoder.steps(e, j, c)}
 	err := w.applier.Apply(ctx, k)
+	if target.RowMissing(err) {
+		err = w.nameRow(ctx, e, j, c, err)
+	}
 	if err != nil && j.table != nil {
 		return fmt.Errorf("table %s: %w", j.table.name, err)
 	}

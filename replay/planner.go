@@ -25,11 +25,13 @@ type planner struct {
 	schema *target.Schema
 	flavor binlog.Flavor
 
-	state  *session.State     // as the log has set it so far
-	conn   *session.State     // as the barrier session was left; nil: untouched
-	maps   *binlog.TableCache // of the transaction being read
-	mapRaw map[uint64][]byte  // table map events by id, for what is sent as it stands
-	tables map[string]*table  // by schema.table, until the schema may have changed
+	state  *session.State           // as the log has set it so far
+	conn   *session.State           // as the barrier session was left; nil: untouched
+	maps   *binlog.TableCache       // of the transaction being read
+	mapRaw map[uint64][]byte        // table map events by id, for what is sent as it stands
+	tables map[string]*table        // by schema.table, until the schema may have changed
+	known  map[*binlog.Table]*table // those of tables, by each layout that they were met with
+	parsed binlog.Rows              // of the event being folded
 	xa     map[string]prepared
 	xaKept map[string]bool // prepared on the target as it stands
 

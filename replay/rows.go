@@ -55,6 +55,8 @@ func (p *planner) foldTxn(ctx context.Context, txn *binlog.Txn, gtids []binlog.G
 					return err
 				}
 			}
+		case ev.Type == binlog.TypeGTID, ev.Type == binlog.TypeAnonymousGTID, ev.Type == binlog.TypeGTIDTagged:
+			// What it says holds for the statements of its transaction, of which there are none.
 		default:
 			if err := p.see(p.reader.Format(), ev); err != nil {
 				return err
@@ -93,34 +95,38 @@ func (p *planner) tableMap(ev *binlog.Event) error {
 // rowsEvent folds one event or puts it where its order is kept. passed: it was applied before the run was
 // interrupted.
 func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor, passed bool) error {
-	rows, err := binlog.ParseRows(p.reader.Format(), ev, p.maps.Table)
-	if err != nil || rows.Table == nil {
+	rows := &p.parsed
+	var err error
+	if *rows, err = binlog.ParseRows(p.reader.Format(), ev, p.maps.Table); err != nil || rows.Table == nil {
 		return err
 	}
 	if passed {
-		return p.countPassed(&rows)
+		return p.countPassed(rows)
 	}
 	t, err := p.table(ctx, rows.Table, before)
 	if err != nil {
 		return err
 	}
 	for {
-		ordered, err := p.keepsOrder(ctx, t, &rows, before)
+		ordered, err := p.keepsOrder(ctx, t, rows, before)
 		if err != nil {
 			return err
 		}
 		e := p.epoch
-		e.tables[t.name] = t
 		if ordered {
-			return p.inOrder(t, &rows, ev)
+			e.tables[t.name] = t
+			return p.inOrder(t, rows, ev)
+		}
+		if t.folding != e {
+			e.tables[t.name], e.byFold[t.fold] = t, t
+			t.folding, t.flags = e, 0
 		}
 		var context fold.Context
 		if t.fold.Recomputed {
 			context = e.contextOf(p.state.Computing())
 		}
-		e.byFold[t.fold] = t
 		changes := e.fold.Changes()
-		err = e.fold.Add(t.fold, &rows, context)
+		err = e.fold.Add(t.fold, rows, context)
 		if need, ok := errors.AsType[*fold.NeedsOrder](err); ok {
 			p.keepOrder(t.group, need.Why)
 			if err := p.turn(ctx, before); err != nil {
@@ -133,7 +139,10 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 		}
 		changes = e.fold.Changes() - changes
 		p.tally.read(counts{Changes: changes})
-		e.flags[t.fold] |= rows.Flags
+		if t.flags|rows.Flags != t.flags {
+			t.flags |= rows.Flags
+			e.flags[t.fold] = t.flags
+		}
 		e.count.Changes += changes
 		return nil
 	}
@@ -172,8 +181,10 @@ func (p *planner) keepOrder(group, why string) {
 // keepsOrder decides between folding and original order for a rows event, and ends the epoch where rows of
 // its group have been folded that must now keep their order.
 func (p *planner) keepsOrder(ctx context.Context, t *table, rows *binlog.Rows, before cursor) (bool, error) {
-	if _, ok := p.epoch.ordered[t.group]; ok {
-		return true, nil
+	if t.folding != p.epoch { // a group is not ordered in an epoch that has folded rows of it
+		if _, ok := p.epoch.ordered[t.group]; ok {
+			return true, nil
+		}
 	}
 	why := t.ordered
 	if why == "" && t.info.Actions && rows.Flags&binlog.UseSQLForeignKey == 0 {
@@ -222,13 +233,24 @@ func appendPlain(dst, raw []byte) []byte {
 // 5.1.4, and in every log that a Reader reads.
 const tableIDLen = 6
 
+// mostKnown is how many layouts are found without their names. A table that is opened again has a new one.
+const mostKnown = 10_000
+
 // table is what is known of a table under a layout of the log.
 func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor) (*table, error) {
+	if t := p.known[layout]; t != nil {
+		return t, nil
+	}
 	name := tableName(layout.Schema, layout.Name)
 	t := p.tables[name]
 	if t != nil && (t.layout == layout || t.layout.SameLayout(layout)) {
+		if len(p.known) >= mostKnown {
+			clear(p.known)
+		}
+		p.known[layout] = t
 		return t, nil
 	}
+	clear(p.known) // the old layout is not the table's any more
 	if t != nil && p.epoch.tables[name] != nil {
 		if err := p.turn(ctx, before); err != nil { // rows of two layouts cannot be folded into one another
 			return nil, err

@@ -57,10 +57,15 @@ type runner struct {
 	gtids  string
 }
 
-func (r *runner) all(ctx context.Context) (err error) {
+func (r *runner) all(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
+	return r.onto(ctx)
+}
+
+// onto replays what open has read onto the target.
+func (r *runner) onto(ctx context.Context) (err error) {
 	defer r.log.Close()
 	start := time.Now()
 	if r.server, err = target.Connect(ctx, r.cfg.Target); err != nil {
@@ -152,6 +157,9 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 			r.run.Close()
 		}
 	}()
+	if r.run.Forgot != "" {
+		r.cfg.Tell(r.run.Forgot)
+	}
 	if r.run.Done {
 		// An earlier start may have been killed before it had put the settings back.
 		return nil, true, r.run.Restore(ctx)
@@ -238,7 +246,7 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 	}
 	units := make(chan *unit)
 	p.units, p.idle = units, &atomic.Bool{}
-	r.exec = &executor{cfg: r.cfg, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
+	r.exec = &executor{cfg: r.cfg, log: r.log, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
 	r.exec.inEpoch = r.run.Last != nil && !r.run.Last.Finished
 	defer r.exec.close()
 	defer func() {
@@ -271,7 +279,7 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	flavor := r.log.Files[0].Format.Flavor
 	p := &planner{
 		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor,
-		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{},
+		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{}, known: map[*binlog.Table]*table{},
 		xa: map[string]prepared{}, xaKept: map[string]bool{}, temporary: temporaryTables{}, sticky: map[string]stickiness{},
 		folds: make(chan *fold.Epoch, 2), tally: r.tally,
 	}
@@ -323,7 +331,7 @@ func (r *runner) watch(ctx context.Context, stop <-chan struct{}) {
 // finish proves that nothing is unaccounted for, opens the target again and closes the run.
 func (r *runner) finish(ctx context.Context) error {
 	if err := r.tally.accounts(); err != nil {
-		return err
+		return errors.Join(err, r.run.Fail(ctx, err.Error()))
 	}
 	if err := r.run.Finish(ctx); err != nil {
 		return err

@@ -356,6 +356,7 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 	p.schema.Forget()
 	p.transactional = nil
 	clear(p.tables)
+	clear(p.known)
 	clear(p.sticky)
 	return nil
 }

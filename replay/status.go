@@ -36,6 +36,8 @@ func writeStatus(w io.Writer, s *target.Status) error {
 	b := bufio.NewWriter(w)
 	state := "interrupted, or under way: whole up to the last finished epoch"
 	switch {
+	case s.Failure != "":
+		state = "FAILED, do not use this server: " + s.Failure
 	case s.Done:
 		state = "finished"
 	case s.Intent != "":

@@ -7,7 +7,8 @@ import (
 )
 
 // questions counts the time during which a question stood on the terminal. That time is the user's, not the
-// host's: it is taken off every ConnectTimeout that runs meanwhile.
+// host's: it is taken off every ConnectTimeout that runs meanwhile. A host that waits for its turn to shake hands
+// counts that time the same way, for itself.
 type questions struct {
 	mu    sync.Mutex
 	open  int
@@ -41,17 +42,23 @@ func (q *questions) asked() time.Duration {
 	return q.total
 }
 
-// withBudget returns a context that ends with a timeoutError once limit has gone by, questions not counted.
-// stop frees its timer.
-func withBudget(parent context.Context, limit time.Duration, q *questions) (ctx context.Context, stop func()) {
+// withBudget returns a context that ends with a timeoutError once limit has gone by, what the clocks count not
+// counted. stop frees its timer.
+func withBudget(parent context.Context, limit time.Duration, clocks ...*questions) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	start, askedBefore := time.Now(), q.asked()
+	notTheHosts := func() (sum time.Duration) {
+		for _, q := range clocks {
+			sum += q.asked()
+		}
+		return sum
+	}
+	start, before := time.Now(), notTheHosts()
 	var mu sync.Mutex
 	var timer *time.Timer
 	mu.Lock()
 	defer mu.Unlock()
 	timer = time.AfterFunc(limit, func() {
-		left := limit - (time.Since(start) - (q.asked() - askedBefore))
+		left := limit - (time.Since(start) - (notTheHosts() - before))
 		if left <= 0 {
 			cancel(timeoutError{limit})
 			return
@@ -59,7 +66,7 @@ func withBudget(parent context.Context, limit time.Duration, q *questions) (ctx 
 		mu.Lock()
 		defer mu.Unlock()
 		if ctx.Err() == nil {
-			timer.Reset(max(left, 10*time.Millisecond)) // while a question is open, left stands still
+			timer.Reset(max(left, 10*time.Millisecond)) // while one is open, left stands still
 		}
 	})
 	return ctx, func() {

@@ -59,6 +59,8 @@ type Client struct {
 
 	closed atomic.Bool
 
+	handshakes chan struct{} // one for each host that shakes hands
+
 	prompt   prompter
 	resolver resolver
 	hostKeys hostKeyStore
@@ -75,6 +77,7 @@ func NewClient(o Options) *Client {
 	c.me, c.home = account()
 	c.sshBin, _ = exec.LookPath("ssh")
 	c.prompt = prompter{turn: make(chan struct{}, 1), term: o.Terminal}
+	c.handshakes = make(chan struct{}, handshakesPerCPU*runtime.GOMAXPROCS(0))
 	c.resolver.slots = make(chan struct{}, 2*runtime.NumCPU()) // ssh -G is CPU alone: more would only queue
 	return c
 }

@@ -32,7 +32,7 @@ func (c *Client) newHostCheck(s *settings) (*hostCheck, error) {
 	}
 	h := &hostCheck{c: c, s: s, known: known, lookup: s.lookupAddr()}
 	for _, addr := range s.lookupAddrs() {
-		keys := known.db.HostKeys(addr)
+		keys := known.keys(addr)
 		for _, k := range c.hostKeys.accepted(addr) {
 			keys = append(keys, knownhosts.PublicKey{PublicKey: k})
 		}

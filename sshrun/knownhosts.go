@@ -31,6 +31,7 @@ type knownSet struct {
 	once    sync.Once
 	err     error
 	db      *knownhosts.HostKeyDB
+	index   knownIndex
 	real    map[string]string // name of a cleaned copy → the file it was made from
 	revoked map[string]string // key blob → file:line of its @revoked line
 	skipped []string          // file:line of lines that nobody here can read
@@ -106,7 +107,15 @@ func (k *knownSet) read(files []string) error {
 	return nil
 }
 
-// clean blanks the lines that x/crypto would fail on and collects @revoked keys. A
+// keys are those that are known for addr, host:port.
+func (k *knownSet) keys(addr string) []knownhosts.PublicKey {
+	if !k.index.partial {
+		return k.index.keys(addr)
+	}
+	return k.db.HostKeys(addr)
+}
+
+// clean blanks the lines that x/crypto would fail on, collects @revoked keys and fills the index. A
 // @revoked line that cannot be read is an error: what it revokes would be trusted.
 func (k *knownSet) clean(file string, text []byte) ([]byte, error) {
 	lines := bytes.Split(text, []byte("\n"))
@@ -116,7 +125,7 @@ func (k *knownSet) clean(file string, text []byte) ([]byte, error) {
 			continue
 		}
 		where := fmt.Sprintf("%s:%d", file, i+1)
-		marker, key, err := parseKnownLine(trimmed)
+		hosts, marker, key, err := parseKnownLine(trimmed)
 		switch {
 		case err != nil && bytes.HasPrefix(trimmed, []byte("@revoked")):
 			return nil, fmt.Errorf("read known hosts: %s: @revoked line: %w", where, err)
@@ -125,37 +134,39 @@ func (k *knownSet) clean(file string, text []byte) ([]byte, error) {
 			lines[i] = nil
 		case marker == "revoked":
 			k.revoked[string(key.Marshal())] = where
+		default:
+			k.index.add(hosts, marker, key)
 		}
 	}
 	return bytes.Join(lines, []byte("\n")), nil
 }
 
 // parseKnownLine accepts what the parser of x/crypto/ssh/knownhosts accepts.
-func parseKnownLine(line []byte) (marker string, key ssh.PublicKey, err error) {
+func parseKnownLine(line []byte) (hosts, marker string, key ssh.PublicKey, err error) {
 	fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' })
 	if strings.HasPrefix(fields[0], "@") {
 		marker, fields = fields[0][1:], fields[1:]
 		if marker != "cert-authority" && marker != "revoked" {
-			return "", nil, fmt.Errorf("marker %q: want @cert-authority or @revoked", marker)
+			return "", "", nil, fmt.Errorf("marker %q: want @cert-authority or @revoked", marker)
 		}
 	}
 	if len(fields) < 3 {
-		return "", nil, errors.New("want hosts, key type and key")
+		return "", "", nil, errors.New("want hosts, key type and key")
 	}
 	blob, err := base64.StdEncoding.DecodeString(fields[2])
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	if key, err = ssh.ParsePublicKey(blob); err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	if key.Type() != fields[1] {
-		return "", nil, fmt.Errorf("key type %q holds a key of type %q", fields[1], key.Type())
+		return "", "", nil, fmt.Errorf("key type %q holds a key of type %q", fields[1], key.Type())
 	}
 	if len(line) >= 64<<10 { // bufio.Scanner's bound, in both readers
-		return "", nil, errors.New("line too long")
+		return "", "", nil, errors.New("line too long")
 	}
-	return marker, key, checkHostsField(fields[0])
+	return fields[0], marker, key, checkHostsField(fields[0])
 }
 
 func checkHostsField(hosts string) error {

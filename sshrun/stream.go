@@ -46,7 +46,7 @@ func (s *stream) WriteTo(w io.Writer) (int64, error) {
 	first := false
 	s.start.Do(func() { first = true; s.conn.pump(s, g) })
 	if !first {
-		_, err := io.Copy(g, struct{ io.Reader }{s.out})
+		_, err := io.CopyBuffer(g, struct{ io.Reader }{s.out}, make([]byte, streamBuffer))
 		n, werr := g.close()
 		return n, errors.Join(werr, err)
 	}

@@ -34,10 +34,14 @@ type Entry struct {
 	Facts   string    `json:"facts,omitempty"`   // the reasons' texts, and what the host has seen
 	Allow   []string  `json:"allow,omitempty"`
 	Lock    string    `json:"lock,omitempty"`
-	Outcome string    `json:"outcome,omitempty"` // exited, signaled, lost, timed out
-	Exit    *int      `json:"exit,omitempty"`
-	Signal  string    `json:"signal,omitempty"`
-	Seconds float64   `json:"seconds,omitempty"`
+	// Override is the ID that was given to overrule a refusal, and Reason why; Reason alone: why a lock was broken.
+	Override string `json:"override,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+
+	Outcome string  `json:"outcome,omitempty"` // exited, signaled, lost, timed out
+	Exit    *int    `json:"exit,omitempty"`
+	Signal  string  `json:"signal,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
 }
 
 // Log is the open file. It is safe for several goroutines, and for several processes at once.

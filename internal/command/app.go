@@ -15,6 +15,9 @@ func Run(argv []string) int {
 	ours, remote := fleet.SplitAtDashes(argv)
 	app := newApp(remote)
 	err := app.Run(flagsFirst(app.Commands, ours))
+	if asksNagios(ours) {
+		err = fleet.PluginFailed(os.Stdout, err)
+	}
 	if err != nil {
 		printError(os.Stderr, err)
 	}
@@ -42,7 +45,7 @@ func newApp(r fleet.CommandLine) *cli.App {
 			return usagef("", "no command given")
 		},
 		Commands: []*cli.Command{
-			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), replayCommand(r), versionCommand(r),
+			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r), replayCommand(r), versionCommand(r),
 		},
 	}
 	finish(app.Commands)

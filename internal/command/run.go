@@ -18,6 +18,8 @@ func runCommand(r fleet.CommandLine) *cli.Command {
 		UsageText: "interlock run [flags] HOSTS -- COMMAND [ARGUMENT]…\n\nSeveral words after -- are an argument list; a single one is a shell line.",
 		Flags: append(remoteFlags(),
 			&cli.StringFlag{Name: "allow", Usage: "let through what these `WORDS` name: data, replica, serving, member, proxy (comma-separated)"},
+			&cli.StringFlag{Name: "override", Usage: "overrule the refusal that came with this `ID`: one host, within ten minutes"},
+			&cli.StringFlag{Name: "reason", Usage: "why the refusal is overruled, `TEXT` for the audit log"},
 			&cli.StringFlag{Name: "shell", Value: "/bin/sh", Usage: "`SHELL` on the hosts that runs the command"},
 			numberFlag("expect-hosts", "the set must have exactly `N` hosts; asks nobody"),
 			&cli.BoolFlag{Name: "skip-refused", Usage: "leave out hosts that refuse instead of starting nowhere"},
@@ -41,6 +43,7 @@ func runCommand(r fleet.CommandLine) *cli.Command {
 			o := fleet.RunOptions{
 				Remote: remoteOptions(c), Hosts: set, Command: r.Words, Shell: c.String("shell"),
 				Allow: words(c.String("allow")), ExpectHosts: optionalInt(c, "expect-hosts"),
+				Override: c.String("override"), Reason: c.String("reason"),
 				SkipRefused: c.Bool("skip-refused"), SkipUnreachable: number(c, "skip-unreachable"),
 				Parallel: number(c, "parallel"), MaxFail: number(c, "max-fail"), Timeout: c.Duration("timeout"),
 				NoWaitHealthy: c.Bool("no-wait-healthy") || !c.Bool("wait-healthy"), WaitTimeout: c.Duration("wait-timeout"),

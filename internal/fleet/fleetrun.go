@@ -54,14 +54,14 @@ func (r *Run) verdicts(ctx context.Context, findings []finding) []verdict {
 			open = append(open, f.host)
 		}
 	}
-	if len(open) == 0 {
-		return verdicts
+	if len(open) > 0 {
+		r.members.survey(ctx, open)
 	}
-	r.members.survey(ctx, open)
 	sshrun.Each(ctx, r.parallel, len(findings), func(ctx context.Context, i int) {
 		if slices.Contains(open, findings[i].host) {
 			verdicts[i] = judgeInCluster(findings[i], r.class, r.o.Allow, r.members.settled(ctx, findings[i].host))
 		}
+		verdicts[i] = r.breakGlass(verdicts[i], findings[i].report)
 	})
 	return verdicts
 }

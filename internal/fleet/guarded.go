@@ -25,9 +25,14 @@ func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q := r.site.request(host, mode)
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
 	q.Run = r.record.base.Run
+	// With several hosts nobody could tell which of them an override is for.
+	q.Offer = len(r.names) == 1
 	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
-	if mode == checks.ModeRun {
+	if mode == checks.ModeRun || q.Offer {
 		q.Command = r.class.Command
+	}
+	if mode == checks.ModeRun {
+		q.Override, q.Reason = r.o.hostPart(), r.o.Reason
 	}
 	return q
 }
@@ -72,6 +77,7 @@ func (t *talk) hear(ctx context.Context, host string, limit time.Duration) (find
 // and answered, and only when it and we say yes does the command start.
 func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, t *talk, f finding, reported time.Time, v verdict) outcome {
 	host, report := f.host, f.report
+	v = r.breakGlass(v, report)
 	if v.run() && !report.Run() {
 		v.kind, v.reasons = refused, []checks.Reason{{Code: "no-verdict", Text: "the host did not say that the command may run"}}
 	}
@@ -88,6 +94,9 @@ func (r *Run) turn(ctx context.Context, conn *sshrun.Conn, t *talk, f finding, r
 	if !v.run() {
 		t.decline()
 		return r.declined(ctx, v)
+	}
+	if v.overridden {
+		r.overruled(v)
 	}
 	if _, err := io.WriteString(t.session.Stdin, t.request.GoLine()); err != nil {
 		t.abandon()

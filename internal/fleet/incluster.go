@@ -17,12 +17,9 @@ func (r *Run) inCluster(ctx context.Context, host string) outcome {
 			return r.declined(ctx, verdict{host: host, kind: unreachable, err: f.err})
 		}
 	}
-	if v := r.members.judge(host, nil); !v.run() && !clusterMayDecide(v) {
-		return r.declined(ctx, v) // whatever its cluster says
-	}
 	l, v := r.members.lease(ctx, host)
-	if l == nil && !v.run() {
-		return r.declined(ctx, v)
+	if l == nil && !v.run() && (r.o.Override == "" || v.kind != refused) {
+		return r.declined(ctx, r.breakGlass(v, r.members.last(host)))
 	}
 	if l != nil {
 		defer l.release(ctx)

@@ -19,6 +19,10 @@ import (
 // message, and a bound against a login shell that talks without end.
 const maxHeld = 64 << 10
 
+// reportBuffer holds a few lines of a report, of which most are under 200 bytes. There is one for each host that is
+// being talked to: 64 KB were a third of all that a check of thousands allocates.
+const reportBuffer = 4 << 10
+
 // finding is what is known of one host after it was asked: a report, or the reason why there is none.
 type finding struct {
 	host   string
@@ -66,7 +70,7 @@ func open(ctx context.Context, conn *sshrun.Conn, request checks.Request, pty *s
 }
 
 func newTalk(session *sshrun.Session, request checks.Request) *talk {
-	t := &talk{session: session, out: bufio.NewReaderSize(session.Stdout, 64<<10), stderr: &held{}, request: request}
+	t := &talk{session: session, out: bufio.NewReaderSize(session.Stdout, reportBuffer), stderr: &held{}, request: request}
 	t.copying.Go(func() { _, _ = io.Copy(t.stderr, session.Stderr) })
 	return t
 }

@@ -61,14 +61,20 @@ func (l *Logs) Run(ctx context.Context) error {
 		return err
 	}
 	table := report.Table{Columns: []report.Column{{Title: "id"}, {Title: "owner"}, {Title: "class"}, {Title: "since"}, {Title: "exit"}, {Title: "command"}}}
-	entries := make([]heldLock, 0, strings.Count(list.String(), "\n"))
+	type entry struct {
+		stored
+		exit string
+	}
+	entries := make([]entry, 0, strings.Count(list.String(), "\n"))
 	for line := range strings.Lines(list.String()) {
-		entries = append(entries, parseLock(line))
+		if f := strings.Fields(line); len(f) > 0 {
+			entries = append(entries, entry{parseStored(f[1:]), f[0]})
+		}
 	}
 	// The newest first; the host's times are RFC 3339 in UTC, which sort as text.
-	slices.SortStableFunc(entries, func(a, b heldLock) int { return strings.Compare(b.since, a.since) })
+	slices.SortStableFunc(entries, func(a, b entry) int { return strings.Compare(b.since, a.since) })
 	for _, e := range entries {
-		table.Rows = append(table.Rows, report.Row{{Text: e.id}, {Text: e.owner}, {Text: e.class}, {Text: e.since}, {Text: e.last}, {Text: e.command}})
+		table.Rows = append(table.Rows, report.Row{{Text: e.id}, {Text: e.owner}, {Text: e.class}, {Text: e.since}, {Text: e.exit}, {Text: e.command}})
 	}
 	return table.Write(l.s.Out, style(l.s.Out))
 }
@@ -99,25 +105,30 @@ func tellOn(ctx context.Context, conn *sshrun.Conn, q checks.Request, stdout, st
 	return nil
 }
 
-// heldLock is a line of a host's list of locks or of outputs: checks/check.sh writes both.
-type heldLock struct {
-	id, owner, class, boot, since, command string
-	last                                   string // of a lock: running, gone or -; of an output: its exit status or -
-}
+// stored is what a host keeps of a lock, on one line: checks/check.sh writes it (write_lock).
+type stored struct{ id, owner, class, boot, since, command, run, purpose, machine string }
 
-// parseLock reads such a line. One that is cut or empty still names a lock, as far as it goes.
-func parseLock(line string) heldLock {
-	var f [7]string
-	copy(f[:], strings.Fields(line))
-	owner, err := url.PathUnescape(f[1]) // percent-encoding, as in the report
-	if err != nil {
-		owner = f[1]
+// parseStored reads the fields of such a line. One that is cut or empty still names a lock, as far as it goes.
+func parseStored(fields []string) stored {
+	var f [9]string
+	for i := range f {
+		if i < len(fields) && fields[i] != "-" {
+			f[i] = fields[i]
+		}
 	}
 	command, err := base64.StdEncoding.DecodeString(f[5])
 	if err != nil {
 		command = []byte(f[5])
 	}
-	return heldLock{id: f[0], owner: owner, class: f[2], boot: f[3], since: f[4], command: string(command), last: f[6]}
+	return stored{id: f[0], owner: unescaped(f[1]), class: f[2], boot: f[3], since: f[4], command: string(command), run: f[6], purpose: f[7], machine: f[8]}
+}
+
+// unescaped undoes percent-encoding, as in the report.
+func unescaped(s string) string {
+	if text, err := url.PathUnescape(s); err == nil {
+		return text
+	}
+	return s
 }
 
 // validID tells whether a word has the form of a lock's id.

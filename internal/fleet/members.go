@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +34,7 @@ type members struct {
 
 // member is one host. Its fields are guarded by members.mu; reports are never altered.
 type member struct {
-	policy.Member
+	policy.ClusterMember
 	at     time.Time      // of the report
 	before *checks.Report // of a host that was taken: what it was
 }
@@ -208,7 +207,7 @@ func (m *members) site() policy.Site {
 		s.MinReplicas[name] = c.MinReplicas
 	}
 	for _, name := range m.names {
-		s.Members = append(s.Members, m.of[name].Member)
+		s.Members = append(s.Members, m.of[name].ClusterMember)
 	}
 	return s
 }
@@ -249,11 +248,4 @@ func (m *members) labels(name string) []string {
 		}
 	}
 	return append(labels, slices.Sorted(maps.Keys(tie))...)
-}
-
-// sameHost tells whether two spellings are one host: user@ and letter case make no difference.
-func sameHost(a, b string) bool {
-	_, a = hosts.SplitUser(a)
-	_, b = hosts.SplitUser(b)
-	return strings.EqualFold(a, b)
 }

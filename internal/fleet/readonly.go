@@ -30,11 +30,14 @@ func (r *Run) plain(ctx context.Context, host string) outcome {
 		return outcome{host: host, kind: notStarted, err: err}
 	}
 	asks := r.newAsker(ctx, conn, host, "")
+	asks.starting()
 	if !r.stops.start(host, asks.stop) {
+		asks.started(false)
 		return outcome{host: host, kind: notStarted, err: errInterrupted}
 	}
 	defer r.stops.end(host)
 	session, err := conn.Start(ctx, line, sshrun.StartOptions{PTY: r.pty()})
+	asks.started(err == nil)
 	if err != nil {
 		return outcome{host: host, kind: unreachable, err: err}
 	}

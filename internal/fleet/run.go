@@ -25,7 +25,9 @@ type RunOptions struct {
 	Command         []string // the words after --
 	Shell           string
 	Allow           []string
-	ExpectHosts     *int // nil: ask on a terminal
+	Override        string // the ID of an override, from a refusal; needs Reason
+	Reason          string // why the refusal does not count
+	ExpectHosts     *int   // nil: ask on a terminal
 	SkipRefused     bool
 	SkipUnreachable int // at most so many hosts may be left out
 	Parallel        int // hosts at once; 0: as hosts.toml says
@@ -93,6 +95,9 @@ func (r *Run) prepare() (err error) {
 		return err
 	}
 	r.class = classifier.Classify(line, r.o.Shell)
+	if r.o.Override != "" && r.class.Class <= checks.Routine {
+		return Usage("", "--override: a %s command has no use for it", r.class.Class)
+	}
 	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func (r *Run) validate() error {
 	case r.o.SkipUnreachable < 0, r.o.MaxFail < 0, r.o.Timeout < 0, r.o.WaitTimeout < 0:
 		return Usage("", "--skip-unreachable, --max-fail, --timeout and --wait-timeout are 0 or more")
 	}
-	return nil
+	return r.o.validateOverride(len(r.names))
 }
 
 // Run does it. The error carries the exit status.
@@ -163,7 +168,7 @@ func (r *Run) hosts(ctx context.Context) ([]outcome, error) {
 	switch {
 	case r.class.Class == checks.ReadOnly:
 		return r.readOnly(ctx), nil
-	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil):
+	case len(r.names) == 1 && (r.o.Hosts == r.names[0] || r.o.ExpectHosts != nil || r.o.Override != ""):
 		// One host that was named, nothing to confirm: one session inspects and runs.
 		return []outcome{r.guarded(ctx, r.names[0])}, nil
 	}
@@ -244,6 +249,6 @@ func summary(ends []outcome) string {
 func auditEntry(class policy.Classification, o RunOptions, run string) audit.Entry {
 	return audit.Entry{
 		Run: run, Who: audit.Who(), From: audit.From(), Command: class.Command, Shell: o.Shell,
-		Class: class.Class.String(), Allow: o.Allow,
+		Class: class.Class.String(), Allow: o.Allow, Override: o.Override, Reason: o.Reason,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,10 @@ const (
 	stopWait = 10 * time.Second
 	// askWait bounds the second session that asks a command to stop.
 	askWait = 20 * time.Second
+	// A host that was told go a moment ago may not have recorded the command yet, and says that none is running:
+	// it is asked again, after askAgain, and again, over askTries in all. A loaded host takes some 200 ms.
+	askAgain = 300 * time.Millisecond
+	askTries = 10
 )
 
 // stream connects a command that was just started with our own streams, until it ends.
@@ -108,9 +113,28 @@ func (a *asker) stop(signal string) {
 	if a.over.Load() {
 		return
 	}
-	if err := a.ask(signal); err != nil && !a.over.Load() {
-		a.say(err)
+	for try := 1; ; try++ {
+		err := a.ask(signal)
+		if err == nil || a.over.Load() {
+			return
+		}
+		if !errors.Is(err, errNotRunning) || try == askTries {
+			a.say(err)
+			return
+		}
+		time.Sleep(askAgain)
 	}
+}
+
+// starting makes whoever asks wait until started: what is not there yet cannot be stopped, and would run on.
+func (a *asker) starting() { a.turn.Lock() }
+
+// started says that the command has started; false: that it will not.
+func (a *asker) started(has bool) {
+	if !has {
+		a.over.Store(true)
+	}
+	a.turn.Unlock()
 }
 
 // ended says that the command has, and waits for a question that is still under way.
@@ -119,6 +143,9 @@ func (a *asker) ended() {
 	a.turn.Lock()
 	defer a.turn.Unlock()
 }
+
+// errNotRunning is a host's answer where it knows of no command under a lock: not yet, or no longer.
+var errNotRunning = errors.New("no running command with id")
 
 // askToStop signals a command. With a lock the host knows the command's process group; without one the
 // other processes of the same connection are meant.
@@ -135,7 +162,10 @@ func (r *Run) askToStop(ctx context.Context, conn *sshrun.Conn, host, lock, sign
 	q.LockID, q.Signal = lock, signal
 	var said bytes.Buffer
 	if err := tellOn(ctx, conn, q, io.Discard, &said); err != nil {
-		return errors.New(lockProblem(err, said.String()))
+		if problem := lockProblem(err, said.String()); !strings.HasPrefix(problem, errNotRunning.Error()) {
+			return errors.New(problem)
+		}
+		return fmt.Errorf("%w %s", errNotRunning, lock)
 	}
 	return nil
 }

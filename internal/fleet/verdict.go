@@ -22,6 +22,9 @@ type verdict struct {
 	err     error           // of unreachable
 
 	cluster *policy.Assessment // nil: the cluster rules had no say
+
+	overridden bool   // a refusal that --override turned into a yes; reasons still say why it was one
+	glass      string // the line that would override a refusal; "": none would
 }
 
 // judge decides on a finding of a host whose cluster has not been asked.
@@ -195,5 +198,8 @@ func (g *refusal) write(b *strings.Builder, command string) {
 	}
 	for _, m := range g.mends {
 		fmt.Fprintf(b, "  to proceed: %s\n", report.Visible(m))
+	}
+	if g.glass != "" {
+		fmt.Fprintf(b, "  to break the glass, within ten minutes, at your own risk: %s\n", report.Visible(g.glass))
 	}
 }

@@ -95,6 +95,15 @@ func (m *model) one(n int) *truth {
 	return nil
 }
 
+// reach says whether a machine is reached, whatever it is called.
+func (m *model) reach(s *truth, reached bool) {
+	for _, other := range m.servers {
+		if other.machine == s.machine {
+			other.reached = reached
+		}
+	}
+}
+
 func (m *model) pick() *truth { return m.servers[m.rng.IntN(len(m.servers))] }
 
 // replicate lets every replica have what its threads and its lag allow.
@@ -133,7 +142,8 @@ func (m *model) happen() {
 	case 2:
 		s.lag, what = []int{0, 5, 29, 30, 412}[m.rng.IntN(5)], "lag"
 	case 3:
-		s.reached, what = !s.reached, "network"
+		m.reach(s, !s.reached)
+		what = "network"
 	case 4:
 		s.runs, what = !s.runs || s.gone, "server"
 		if s.gone {
@@ -160,7 +170,13 @@ func (m *model) happen() {
 			s.writable, what = !s.writable, "writable"
 		}
 	case 9:
-		s.blind, what = !s.blind, "blind"
+		what = "blind"
+		for _, other := range m.servers {
+			if other.machine == s.machine && other != s {
+				other.blind = !s.blind
+			}
+		}
+		s.blind = !s.blind
 	case 10:
 		s.noGTIDs, what = !s.noGTIDs, "GTIDs not told"
 	case 11:
@@ -175,7 +191,11 @@ func (m *model) happen() {
 			*s = truth{name: s.name, machine: s.machine, n: s.n, set: m.servers[0].set, source: 1, runs: true, reached: true, listed: s.listed, io: true, sql: true, held: s.held}
 			what = "rebuilt"
 		} else if s.n == 1 {
-			s.runs, s.reached, s.blind, what = !s.gone, true, false, "mended"
+			s.runs, what = !s.gone, "mended"
+		}
+		m.reach(s, true)
+		for _, other := range m.servers {
+			other.blind = other.blind && other.machine != s.machine
 		}
 	case 16:
 		s.held, what = "", "lock broken"
@@ -263,7 +283,7 @@ func yes(b bool) string {
 func (m *model) site(operator string) Site {
 	site := Site{MinReplicas: map[string]int{"c": m.min}, MaxLag: 30 * time.Second, MaxDown: m.down}
 	for _, s := range m.servers {
-		k := Member{Name: s.name, Addresses: []string{s.name}}
+		k := ClusterMember{Name: s.name, Addresses: []string{s.name}}
 		if s.listed {
 			k.Clusters = []string{"c"}
 		}
@@ -393,7 +413,7 @@ func (m *model) away(op *operation) int {
 		if up != nil && s.machine == up.machine {
 			continue
 		}
-		if !s.reached || m.booting(s) || s.blind || m.heldBy(s, op.operator) != "" || m.running[s.name] != nil || s.listed && !s.runs {
+		if !s.reached || m.booting(s) || s.blind || m.heldBy(s, op.operator) != "" || m.running[s.name] != nil || s.listed && !m.serves(s.machine) {
 			machines[s.machine] = true
 		}
 	}
@@ -401,6 +421,11 @@ func (m *model) away(op *operation) int {
 		return 0
 	}
 	return len(machines)
+}
+
+// serves tells whether a server runs on a machine.
+func (m *model) serves(machine string) bool {
+	return slices.ContainsFunc(m.servers, func(s *truth) bool { return s.machine == machine && s.runs && !s.gone })
 }
 
 // keeps makes sure that what s holds, and its primary's data, are on enough machines without it.
@@ -446,7 +471,7 @@ func (m *model) end() {
 			op.target.held = op.operator + " (gone)"
 		case 2:
 			delete(m.running, name)
-			op.target.reached = false
+			m.reach(op.target, false)
 		}
 	}
 	m.replicate()

@@ -48,16 +48,20 @@ const (
 )
 
 // parseHeader reads the HeaderLen bytes before an event.
-func parseHeader(b []byte) Header {
+func parseHeader(b []byte) (h Header) {
+	h.read(b)
+	return h
+}
+
+// read fills h from the HeaderLen bytes before an event.
+func (h *Header) read(b []byte) {
 	_ = b[HeaderLen-1]
-	return Header{
-		Timestamp: binary.LittleEndian.Uint32(b),
-		Type:      Type(b[4]),
-		ServerID:  binary.LittleEndian.Uint32(b[5:]),
-		Size:      binary.LittleEndian.Uint32(b[9:]),
-		NextPos:   binary.LittleEndian.Uint32(b[13:]),
-		Flags:     binary.LittleEndian.Uint16(b[17:]),
-	}
+	h.Timestamp = binary.LittleEndian.Uint32(b)
+	h.Type = Type(b[4])
+	h.ServerID = binary.LittleEndian.Uint32(b[5:])
+	h.Size = binary.LittleEndian.Uint32(b[9:])
+	h.NextPos = binary.LittleEndian.Uint32(b[13:])
+	h.Flags = binary.LittleEndian.Uint16(b[17:])
 }
 
 // put writes the header over the first HeaderLen bytes of b.

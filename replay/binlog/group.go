@@ -32,7 +32,7 @@ const (
 
 // add takes the next event, whose body has no checksum and which lies at [at, end) of the file; events of a
 // compressed payload lie where that does. whole says that the transaction ends with it.
-func (g *grouper) add(h Header, body []byte, at, end int64) (whole bool, err error) {
+func (g *grouper) add(h *Header, body []byte, at, end int64) (whole bool, err error) {
 	whole, err = g.take(h, body, at)
 	if err != nil {
 		return false, fmt.Errorf("%s event at %s: %w", h.Type, g.file.at(at), err)
@@ -47,10 +47,10 @@ func (g *grouper) add(h Header, body []byte, at, end int64) (whole bool, err err
 }
 
 // finish completes the transaction that ends at end.
-func (g *grouper) finish(h Header, end int64) {
+func (g *grouper) finish(h *Header, end int64) {
 	g.txn.End = g.file.at(end)
 	g.txn.Bytes = end - int64(g.txn.Start.Offset)
-	g.txn.Committed = g.begin.committed
+	g.txn.Committed = fromMicros(g.begin.commit.OriginalMicros)
 	if g.txn.Committed.IsZero() {
 		g.txn.Committed = time.Unix(int64(h.Timestamp), 0).UTC()
 	}
@@ -58,14 +58,14 @@ func (g *grouper) finish(h Header, end int64) {
 }
 
 // open begins a transaction.
-func (g *grouper) open(h Header, at int64) {
+func (g *grouper) open(h *Header, at int64) {
 	g.state = begun
 	g.begin = begin{}
 	g.txn = Txn{Start: g.file.at(at), ServerID: h.ServerID}
 }
 
 // take does the work of add.
-func (g *grouper) take(h Header, body []byte, at int64) (whole bool, err error) {
+func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error) {
 	switch h.Type {
 	case TypeGTID, TypeAnonymousGTID, TypeGTIDTagged, TypeMariaGTID:
 		return false, g.takeGTID(h, body, at)
@@ -116,7 +116,7 @@ func (g *grouper) position(at int64) Position {
 	return g.txn.Start
 }
 
-func (g *grouper) takeGTID(h Header, body []byte, at int64) error {
+func (g *grouper) takeGTID(h *Header, body []byte, at int64) error {
 	if g.state != betweenTxns {
 		return fmt.Errorf("a transaction begins inside the one that begins at %s%s; %s", g.txn.Start, gtidWords(g.txn.GTID), stopBefore(g.txn.Start))
 	}
@@ -146,7 +146,7 @@ func (g *grouper) takeGTID(h Header, body []byte, at int64) error {
 }
 
 // takeQuery looks at a statement's verb.
-func (g *grouper) takeQuery(h Header, body []byte) (whole bool, err error) {
+func (g *grouper) takeQuery(h *Header, body []byte) (whole bool, err error) {
 	if h.Type == TypeQueryCompressed {
 		if body, err = g.inflater.query(g.format, body); err != nil {
 			return false, err
@@ -266,7 +266,7 @@ func stopBefore(p Position) string { return fmt.Sprintf("replay up to it with --
 
 // refuse returns an error for events that are known and cannot be replayed, and for unknown ones that may not
 // be ignored.
-func refuse(h Header, body []byte) error {
+func refuse(h *Header, body []byte) error {
 	switch h.Type {
 	case TypeQuery, TypeIntvar, TypeRand, TypeUserVar, TypeXID, TypeTableMap,
 		TypeWriteRowsV1, TypeUpdateRowsV1, TypeDeleteRowsV1, TypeRowsQuery,
@@ -331,7 +331,7 @@ func (g *grouper) addPayload(body []byte, at, end int64) error {
 			}
 			body = raw[HeaderLen:]
 		}
-		if whole, err = g.add(h, body, at, end); err != nil {
+		if whole, err = g.add(&h, body, at, end); err != nil {
 			return err
 		}
 	}

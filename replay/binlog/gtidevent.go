@@ -9,11 +9,19 @@ import (
 
 // begin is what the event says that a transaction begins with.
 type begin struct {
-	gtid      GTID
-	committed time.Time // zero where it does not say
-	flags     uint8     // MariaDB, the flags of mariaGTID below
-	alter     uint8     // MariaDB: which step of a two-phase ALTER
-	xid       string    // MariaDB: of an XA transaction
+	gtid   GTID
+	commit Commit // MySQL
+	flags  uint8  // MariaDB, the flags of mariaGTID below
+	alter  uint8  // MariaDB: which step of a two-phase ALTER
+	xid    string // MariaDB: of an XA transaction
+}
+
+// Commit is what a GTID event of MySQL says of its transaction beside the GTID. Zero: the server that wrote it did
+// not say.
+type Commit struct {
+	OriginalMicros   uint64 // since 1970: when it was committed where it was executed first
+	OriginalVersion  uint32 // of the server where that was, 80036
+	ImmediateVersion uint32 // of the server that wrote this log
 }
 
 // Flags of MariaDB's GTID event. Source: Gtid_log_event, sql/log_event.h.
@@ -32,7 +40,7 @@ const (
 )
 
 // parseBegin reads a GTID event of either server.
-func parseBegin(h Header, body []byte) (begin, error) {
+func parseBegin(h *Header, body []byte) (begin, error) {
 	var b begin
 	var err error
 	switch h.Type {
@@ -48,12 +56,22 @@ func parseBegin(h Header, body []byte) (begin, error) {
 	return b, err
 }
 
-// parseGTIDEvent reads flags 1, UUID 16, number 8, clock type 1, clocks 16, then, from 8.0 on, the commit
-// times of 7 bytes each: the top bit of the first says whether the original one follows. Source: Gtid_event,
+// ParseCommit reads a GTID event of MySQL, with or without a GTID in it.
+func ParseCommit(ev *Event) (Commit, error) {
+	if ev.Type == TypeGTIDTagged {
+		b, err := parseTagged(ev.Body)
+		if err != nil {
+			return Commit{}, fmt.Errorf("read GTID with tag: %w", err)
+		}
+		return b.commit, nil
+	}
+	return parseCommit(ev.Body)
+}
+
+// parseGTIDEvent reads flags 1, UUID 16, number 8, and what parseCommit reads. Source: Gtid_event,
 // libs/mysql/binlog/event/control_events.h.
-func parseGTIDEvent(t Type, body []byte) (begin, error) {
-	const fixed, timesAt = 1 + 16 + 8, 1 + 16 + 8 + 1 + 16
-	var b begin
+func parseGTIDEvent(t Type, body []byte) (b begin, err error) {
+	const fixed = 1 + 16 + 8
 	if len(body) < fixed {
 		return b, fmt.Errorf("%d bytes are too few", len(body))
 	}
@@ -64,17 +82,47 @@ func parseGTIDEvent(t Type, body []byte) (begin, error) {
 			return b, fmt.Errorf("number %d is not one of a GTID", n)
 		}
 	}
-	if len(body) >= timesAt+7 {
-		micros := uintN(body[timesAt:], 7)
-		if micros&(1<<55) != 0 {
-			if len(body) < timesAt+14 {
-				return b, fmt.Errorf("original commit time is cut")
-			}
-			micros = uintN(body[timesAt+7:], 7)
-		}
-		b.committed = fromMicros(micros)
+	b.commit, err = parseCommit(body)
+	return b, err
+}
+
+// parseCommit reads what follows flags, UUID and number: clock type 1, clocks 16; from 8.0.1 on the commit times of 7
+// bytes each, from 8.0.2 on the transaction's packed length, from 8.0.14 on the versions of 4 bytes each. Time and
+// version are those of the immediate source, whose top bit says whether those of the original one follow. Source:
+// Gtid_event::Gtid_event, libs/mysql/binlog/event/control_events.cpp.
+func parseCommit(body []byte) (c Commit, err error) {
+	const timesAt, timeBit, versionBit = 1 + 16 + 8 + 1 + 16, 1 << 55, 1 << 31
+	if len(body) <= timesAt {
+		return c, nil // MySQL 5.7
 	}
-	return b, nil
+	rest := cutter{rest: body[timesAt:]}
+	if c.OriginalMicros = uint56(rest.take(7)); c.OriginalMicros&timeBit != 0 {
+		c.OriginalMicros = uint56(rest.take(7))
+	}
+	if len(rest.rest) > 0 {
+		rest.packed()
+	}
+	if len(rest.rest) > 0 {
+		c.ImmediateVersion = uint32(rest.fixed(4))
+		c.OriginalVersion = c.ImmediateVersion
+		if c.ImmediateVersion&versionBit != 0 {
+			c.ImmediateVersion &^= versionBit
+			c.OriginalVersion = uint32(rest.fixed(4))
+		}
+	}
+	if rest.err != nil {
+		return Commit{}, fmt.Errorf("the event is cut, or its commit times and versions are: %w", rest.err)
+	}
+	return c, nil
+}
+
+// uint56 reads 7 bytes, or none.
+func uint56(b []byte) uint64 {
+	if b == nil {
+		return 0
+	}
+	_ = b[6]
+	return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint16(b[4:]))<<32 | uint64(b[6])<<48
 }
 
 func fromMicros(micros uint64) time.Time {
@@ -116,7 +164,7 @@ func parseTagged(body []byte) (begin, error) {
 		return begin{}, fmt.Errorf("it has fields up to %d which may not be ignored, known are %d: the server is newer than this program", lastNeeded-1, taggedFields)
 	}
 	b := begin{gtid: GTID{Flavor: MySQL}}
-	var immediate, original uint64
+	var immediateMicros uint64
 	seen := [taggedFields]bool{}
 	last := int64(-1)
 	for m.err == nil && len(m.rest) > 0 {
@@ -138,9 +186,13 @@ func parseTagged(body []byte) (begin, error) {
 		case taggedTag:
 			b.gtid.Tag = string(m.bytes())
 		case taggedImmediateTime:
-			immediate = m.uint()
+			immediateMicros = m.uint()
 		case taggedOriginalTime:
-			original = m.uint()
+			b.commit.OriginalMicros = m.uint()
+		case taggedImmediateVersion:
+			b.commit.ImmediateVersion = uint32(m.uint())
+		case taggedOriginalVersion:
+			b.commit.OriginalVersion = uint32(m.uint())
 		default:
 			m.uint()
 		}
@@ -157,9 +209,11 @@ func parseTagged(body []byte) (begin, error) {
 		}
 	}
 	if !seen[taggedOriginalTime] {
-		original = immediate
+		b.commit.OriginalMicros = immediateMicros
 	}
-	b.committed = fromMicros(original)
+	if !seen[taggedOriginalVersion] {
+		b.commit.OriginalVersion = b.commit.ImmediateVersion
+	}
 	return b, nil
 }
 
@@ -217,7 +271,7 @@ func (m *message) bytes() []byte {
 
 // parseMariaBegin reads MariaDB's GTID event: number 8, domain 4, flags 1, then what the flags announce; zeroes
 // fill it up to 19 bytes. Source: Gtid_log_event::Gtid_log_event, sql/log_event.cc.
-func parseMariaBegin(h Header, body []byte) (begin, error) {
+func parseMariaBegin(h *Header, body []byte) (begin, error) {
 	if len(body) < 13 {
 		return begin{}, fmt.Errorf("%d bytes are too few", len(body))
 	}

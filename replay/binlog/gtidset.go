@@ -254,6 +254,16 @@ func (s *GTIDSet) Intersect(o *GTIDSet) *GTIDSet {
 	return s.Minus(s.Minus(o))
 }
 
+// Through is the set with everything before what it holds: of each source every number up to its last. MySQL alone;
+// a position of MariaDB is that already.
+func (s *GTIDSet) Through() *GTIDSet {
+	out := s.Clone()
+	for key, runs := range out.runs {
+		out.runs[key] = []run{{1, runs[len(runs)-1].last}}
+	}
+	return out
+}
+
 // Empty tells whether there is no GTID in the set.
 func (s *GTIDSet) Empty() bool { return s == nil || len(s.runs) == 0 && len(s.last) == 0 }
 

@@ -288,7 +288,8 @@ func (f *File) readFormat(file io.ReaderAt) error {
 // readPrevious finds the GTIDs before the file among the events at its start.
 func (f *File) readPrevious(s *scanner) error {
 	for {
-		h, raw, err := s.next()
+		var h Header
+		raw, err := s.next(&h)
 		var torn *tornError
 		if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 			return nil // the scan decides about that

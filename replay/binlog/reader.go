@@ -20,7 +20,15 @@ type Reader struct {
 	done   bool
 	inner  *inflater // of Events; the grouper has its own
 	slab   []Event   // where the next Events come from: one allocation for many
+
+	// frames are the events of the transaction as they were framed on the way to its end, so that Events need not do
+	// it again. They have no bytes: the window may move. More than maxFrames are not all of them.
+	frames []Event
 }
+
+// maxFrames is how many frames are kept: an event takes 100 bytes here, and where there are more of them it is not
+// framing that takes the time.
+const maxFrames = 4096
 
 // Read returns a reader that starts at a position between two transactions; the zero position is the start
 // of the log. A position that is not the start of a transaction is an error.
@@ -90,7 +98,7 @@ func (r *Reader) forward(to Position) error {
 	r.scan.verify, r.group.passing = false, true
 	for r.scan.offset < offset {
 		at := r.scan.offset
-		if _, _, err := r.event(); err != nil {
+		if _, err := r.event(&Header{}); err != nil {
 			var torn *tornError
 			if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 				return fmt.Errorf("read from %s: the file's last event begins at %d", to, at)
@@ -136,16 +144,21 @@ func (r *Reader) Next(ctx context.Context) (*Txn, error) {
 
 // nextInFile reads up to the end of a transaction in the current file.
 func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
+	var h Header
 	for n := 1; ; n++ {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		at := r.scan.offset
 		if r.group.state == betweenTxns {
-			r.scan.w.mark = r.scan.offset
+			r.scan.w.mark, r.frames = at, r.frames[:0]
 		}
-		_, whole, err := r.event()
+		whole, err := r.event(&h)
 		if err != nil {
 			return nil, err
+		}
+		if len(r.frames) <= maxFrames {
+			r.frames = append(r.frames, Event{Header: h, At: r.scan.file.at(at)})
 		}
 		if whole {
 			return &r.group.txn, nil
@@ -153,21 +166,20 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 	}
 }
 
-// event shows the next event of the file to the grouper.
-func (r *Reader) event() (Header, bool, error) {
+// event shows the next event of the file to the grouper. Its header goes to h.
+func (r *Reader) event(h *Header) (whole bool, err error) {
 	at := r.scan.offset
-	h, raw, err := r.scan.next()
+	raw, err := r.scan.next(h)
 	if err != nil {
-		return h, false, err
+		return false, err
 	}
 	if h.Type != TypePayload {
-		whole, err := r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
-		return h, whole, err
+		return r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
 	}
 	if err := r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
-		return h, false, fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+		return false, fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
 	}
-	return h, true, nil
+	return true, nil
 }
 
 // fileEnded decides what the end of a file means: nil for one that may end as it did.
@@ -255,20 +267,24 @@ func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
 	start, end := int64(txn.Start.Offset), int64(txn.End.Offset)
 	// What is not in memory any more is read again, and has to prove itself again.
 	inMemory := s.w.has(start, end)
+	if inMemory && len(r.frames) <= maxFrames {
+		return r.walkFrames(visit)
+	}
 	if !inMemory {
 		s.w.mark = math.MaxInt64
 	}
+	var h Header
 	for offset, n := start, 1; offset < end; n++ {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		h, raw, err := s.event(offset, !inMemory)
+		raw, err := s.event(&h, offset, !inMemory)
 		if err != nil {
 			return err
 		}
 		ev := newEvent(h, raw, s.file.at(offset))
 		offset += int64(h.Size)
-		more, err := r.visit(ev, visit)
+		more, err := r.visit(r.keep(ev), visit)
 		if err != nil {
 			return fmt.Errorf("%s event at %s: %w", h.Type, ev.At, err)
 		}
@@ -279,15 +295,38 @@ func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
 	return nil
 }
 
-// visit shows an event to visit, plain.
-func (r *Reader) visit(ev Event, visit func(*Event) bool) (more bool, err error) {
-	if _, packed := ev.Type.plain(); packed {
-		if ev, err = r.inner.event(r.group.format, ev); err != nil {
-			return false, err
+// walkFrames is walk of a transaction that is in memory and whose frames are kept.
+func (r *Reader) walkFrames(visit func(*Event) bool) error {
+	checksum := 0
+	if r.group.format.Checksum {
+		checksum = checksumLen
+	}
+	for i := range r.frames {
+		ev := &r.frames[i]
+		ev.Raw = r.scan.w.held(int64(ev.At.Offset), int(ev.Size)-checksum)
+		ev.Body = ev.Raw[HeaderLen:]
+		more, err := r.visit(ev, visit)
+		if err != nil {
+			return fmt.Errorf("%s event at %s: %w", ev.Type, ev.At, err)
+		}
+		if !more {
+			return nil
 		}
 	}
+	return nil
+}
+
+// visit shows an event to visit, plain.
+func (r *Reader) visit(ev *Event, visit func(*Event) bool) (more bool, err error) {
+	if _, packed := ev.Type.plain(); packed {
+		plain, err := r.inner.event(r.group.format, *ev)
+		if err != nil {
+			return false, err
+		}
+		ev = r.keep(plain)
+	}
 	if ev.Type != TypePayload {
-		return visit(r.keep(ev)), nil
+		return visit(ev), nil
 	}
 	p, err := r.inner.payload(ev.Body)
 	if err != nil {

@@ -36,51 +36,51 @@ type tornError struct{ words string }
 
 func (e *tornError) Error() string { return e.words }
 
-// next returns the next event: its header, and all of it without checksum. At the end of the file it returns
-// io.EOF, in an event that is cut a *tornError; any other error is damage.
-func (s *scanner) next() (Header, []byte, error) {
-	h, raw, err := s.event(s.offset, s.verify)
+// next returns the next event: its header goes to h, and all of it without checksum is returned. At the end of the
+// file it returns io.EOF, in an event that is cut a *tornError; any other error is damage.
+func (s *scanner) next(h *Header) ([]byte, error) {
+	raw, err := s.event(h, s.offset, s.verify)
 	if err != nil {
-		return h, nil, err
+		return nil, err
 	}
 	s.offset += int64(h.Size)
-	return h, raw, nil
+	return raw, nil
 }
 
 // event returns the event at an offset.
-func (s *scanner) event(offset int64, verify bool) (Header, []byte, error) {
+func (s *scanner) event(h *Header, offset int64, verify bool) ([]byte, error) {
 	left := s.file.Size - offset
-	if left == 0 {
-		return Header{}, nil, io.EOF
-	}
 	if left < HeaderLen {
-		return Header{}, nil, s.torn(offset, "%d bytes of an event's header", left)
+		if left == 0 {
+			return nil, io.EOF
+		}
+		return nil, s.torn(offset, "%d bytes of an event's header", left)
 	}
 	head, err := s.w.view(offset, HeaderLen)
 	if err != nil {
-		return Header{}, nil, s.fail(offset, err)
+		return nil, s.fail(offset, err)
 	}
-	h := parseHeader(head)
+	h.read(head)
 	if err := s.check(h, offset, left); err != nil {
-		return h, nil, err
+		return nil, err
 	}
 	raw, err := s.w.view(offset, int(h.Size))
 	if err != nil {
-		return h, nil, s.fail(offset, err)
+		return nil, s.fail(offset, err)
 	}
 	if !s.file.Format.Checksum && h.Type != TypeFormatDescription {
-		return h, raw, nil
+		return raw, nil
 	}
 	if verify && !checksumFits(raw) {
-		return h, nil, fmt.Errorf("%s event at %s: its checksum is wrong: the file is damaged; take another copy of it, or %s",
+		return nil, fmt.Errorf("%s event at %s: its checksum is wrong: the file is damaged; take another copy of it, or %s",
 			h.Type, s.file.at(offset), stopBefore(s.file.at(offset)))
 	}
-	return h, raw[: len(raw)-checksumLen : len(raw)-checksumLen], nil
+	return raw[: len(raw)-checksumLen : len(raw)-checksumLen], nil
 }
 
 // check holds a header against the file before anything is read, or allocated, on its word.
-func (s *scanner) check(h Header, offset, left int64) error {
-	if h == (Header{}) {
+func (s *scanner) check(h *Header, offset, left int64) error {
+	if h.Size == 0 && *h == (Header{}) {
 		if zeroes, err := s.onlyZeroes(offset); err != nil {
 			return s.fail(offset, err)
 		} else if zeroes {

@@ -19,6 +19,10 @@ type Survey struct {
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
 	Torn string
 	Temp bool // CREATE TEMPORARY TABLE was seen
+	// Before is what the source had executed before the first file that was read, as that file says: nil where it does
+	// not say. Partial says that the file was not read from its start.
+	Before  *GTIDSet
+	Partial bool
 }
 
 // Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
@@ -41,6 +45,7 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 			return nil, fmt.Errorf("survey binary logs: no file %s is in the log", from.File)
 		}
 	}
+	p.found.Before, p.found.Partial = l.Files[first].Previous, from != (Position{})
 	for number := range l.Files {
 		if number < first {
 			p.found.Bytes += l.Files[number].Size
@@ -115,7 +120,7 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 
 // events reads the current file to its end. why is how it ends badly, if it does.
 func (p *surveyor) events(ctx context.Context) (why string, err error) {
-	r, closed := p.reader, Type(0)
+	r, closed, h := p.reader, Type(0), Header{}
 	for n := 1; ; n++ {
 		if n%reportEvery == 0 {
 			p.report()
@@ -125,7 +130,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
-		h, whole, err := r.event()
+		whole, err := r.event(&h)
 		if err != nil {
 			return p.ends(err)
 		}

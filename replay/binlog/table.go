@@ -99,8 +99,15 @@ func (t *Table) SameLayout(o *Table) bool {
 type TableCache struct {
 	seed  maphash.Seed
 	known map[uint64][]*Table // by hash of the body
-	byID  map[uint64]*Table
+	byID  map[uint64]*mapped
+	age   uint64 // how often Clear was called
 	size  int
+}
+
+// mapped is the table last parsed under an id.
+type mapped struct {
+	table *Table
+	age   uint64 // of the cache then: of another age it is forgotten, but mostly the same map comes again
 }
 
 // cacheTables is how many layouts are kept before all are forgotten: a server with more tables than this would
@@ -112,16 +119,49 @@ func (c *TableCache) Parse(f *Format, ev *Event) (*Table, error) {
 	if ev.Type != TypeTableMap {
 		return nil, fmt.Errorf("parse table map at %s: it is a %s event", ev.At, ev.Type)
 	}
+	id := uint64(0)
+	if n := f.tableIDLen(TypeTableMap); len(ev.Body) >= n {
+		id = uintN(ev.Body, n)
+	}
+	was := c.byID[id]
+	if was != nil && bytes.Equal(was.table.Raw, ev.Body) {
+		was.age = c.age
+		return was.table, nil
+	}
+	t, err := c.layout(f, ev)
+	if err != nil {
+		return nil, err
+	}
+	if was != nil {
+		was.table, was.age = t, c.age
+		return t, nil
+	}
+	if c.byID == nil || len(c.byID) >= cacheTables {
+		c.forget()
+	}
+	c.byID[id] = &mapped{t, c.age}
+	return t, nil
+}
+
+// forget drops the ids that Clear has left for the next map to find.
+func (c *TableCache) forget() {
+	current := map[uint64]*mapped{}
+	for id, m := range c.byID {
+		if m.age == c.age {
+			current[id] = m
+		}
+	}
+	c.byID = current
+}
+
+// layout parses a table map, or finds the table that one with the same bytes came to.
+func (c *TableCache) layout(f *Format, ev *Event) (*Table, error) {
 	if c.known == nil || c.size >= cacheTables {
 		c.seed, c.known, c.size = maphash.MakeSeed(), map[uint64][]*Table{}, 0
-	}
-	if c.byID == nil {
-		c.byID = map[uint64]*Table{}
 	}
 	hash := maphash.Bytes(c.seed, ev.Body)
 	for _, t := range c.known[hash] {
 		if bytes.Equal(t.Raw, ev.Body) {
-			c.byID[t.ID] = t
 			return t, nil
 		}
 	}
@@ -131,15 +171,19 @@ func (c *TableCache) Parse(f *Format, ev *Event) (*Table, error) {
 	}
 	c.known[hash] = append(c.known[hash], t)
 	c.size++
-	c.byID[t.ID] = t
 	return t, nil
 }
 
 // Table returns the table last parsed under an id, nil if none.
-func (c *TableCache) Table(id uint64) *Table { return c.byID[id] }
+func (c *TableCache) Table(id uint64) *Table {
+	if m := c.byID[id]; m != nil && m.age == c.age {
+		return m.table
+	}
+	return nil
+}
 
 // Clear forgets all ids, as the end of a statement does (STMT_END on a rows event).
-func (c *TableCache) Clear() { clear(c.byID) }
+func (c *TableCache) Clear() { c.age++ }
 
 // Bitmap is a set of columns, least significant bit of the first byte first, as in rows events.
 type Bitmap []byte
@@ -211,15 +255,20 @@ type cutter struct {
 
 // take returns the next n bytes, nil when there are fewer.
 func (c *cutter) take(n int) []byte {
-	if c.err == nil && len(c.rest) < n {
-		c.err = fmt.Errorf("it is cut: %d bytes are wanted, %d are left", n, len(c.rest))
-	}
-	if c.err != nil {
-		return nil
+	if c.err != nil || len(c.rest) < n {
+		return c.short(n)
 	}
 	part := c.rest[:n]
 	c.rest = c.rest[n:]
 	return part
+}
+
+// short keeps the error that fewer than n bytes are left, if it is the first one.
+func (c *cutter) short(n int) []byte {
+	if c.err == nil {
+		c.err = fmt.Errorf("it is cut: %d bytes are wanted, %d are left", n, len(c.rest))
+	}
+	return nil
 }
 
 func (c *cutter) byte() byte {

@@ -69,6 +69,9 @@ func (w *words) ended() bool {
 
 // verbOf finds out what a statement is.
 func verbOf(sql []byte) Verb {
+	if string(sql) == "BEGIN" { // as both servers write it, before nearly every transaction
+		return VerbBegin
+	}
 	w := words{sql: sql}
 	w.skip()
 	if len(w.sql) > 0 && w.sql[0] == '(' {

@@ -32,15 +32,18 @@ func newWindow(file *os.File, size int64) *window {
 // view returns n bytes from offset on. They are valid until the next view, and longer when mark keeps them.
 // The caller has checked that the file has them.
 func (w *window) view(offset int64, n int) ([]byte, error) {
-	if offset >= w.at && offset+int64(n) <= w.at+int64(len(w.buf)) {
-		i := offset - w.at
-		return w.buf[i : i+int64(n) : i+int64(n)], nil
+	if !w.has(offset, offset+int64(n)) {
+		if err := w.load(offset, n); err != nil {
+			return nil, err
+		}
 	}
-	if err := w.load(offset, n); err != nil {
-		return nil, err
-	}
-	i := offset - w.at
-	return w.buf[i : i+int64(n) : i+int64(n)], nil
+	return w.held(offset, n), nil
+}
+
+// held returns n bytes from offset on, which the window has.
+func (w *window) held(offset int64, n int) []byte {
+	i := int(offset - w.at)
+	return w.buf[i : i+n : i+n]
 }
 
 // load makes the window hold n bytes from offset on.

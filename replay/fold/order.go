@@ -127,7 +127,7 @@ func appendOrdered(dst, value []byte, o Order, c binlog.Column) []byte {
 		}
 		return dst
 	}
-	text := value[min(lengthBytes(c), len(value)):]
+	text := value[min(c.LengthBytes(), len(value)):]
 	dst = append(dst, text...)
 	if len(text) < len(value) {
 		dst = append(dst, 0) // before every longer string
@@ -135,23 +135,7 @@ func appendOrdered(dst, value []byte, o Order, c binlog.Column) []byte {
 	return dst
 }
 
-// lengthBytes is how many bytes of length come before a column's value. Source: "Table_map_event: Column
-// types and metadata", libs/mysql/binlog/event/rows_event.h.
-func lengthBytes(c binlog.Column) int {
-	switch c.Type {
-	case binlog.ColVarchar, binlog.ColVarString, binlog.ColString, binlog.ColVarcharCompressed:
-		if c.Meta > 255 {
-			return 2
-		}
-		return 1
-	case binlog.ColBlob, binlog.ColTinyBlob, binlog.ColMediumBlob, binlog.ColLongBlob, binlog.ColJSON,
-		binlog.ColGeometry, binlog.ColVector, binlog.ColBlobCompressed:
-		return int(min(c.Meta, 4))
-	}
-	return 0
-}
-
-// showKey writes a key image as a reader knows the key: numbers decoded, strings quoted, in index order.
+// showKey writes a key image as a reader knows the key, in index order.
 func (s *table) showKey(key []byte) string {
 	if _, err := s.layout.Image(key, s.sets[s.keySet], s.known); err != nil {
 		return "?"
@@ -159,25 +143,9 @@ func (s *table) showKey(key []byte) string {
 	parts := make([]string, 0, len(s.Key))
 	for i, c := range s.Key {
 		sp := s.known[c]
-		parts = append(parts, show(key[sp.Start:sp.End], s.Orders[i], s.Layout.Columns[c]))
+		parts = append(parts, s.Layout.Columns[c].Show(key[sp.Start:sp.End], s.Orders[i] == OrderUnsigned))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func show(value []byte, o Order, c binlog.Column) string {
-	switch {
-	case o == OrderSigned && len(value) <= 8:
-		return fmt.Sprint(signed(value))
-	case o == OrderUnsigned && len(value) <= 8:
-		return fmt.Sprint(unsigned(value))
-	case o == OrderFloat && len(value) == 4, o == OrderDouble && len(value) == 8:
-		return fmt.Sprint(float(value))
-	}
-	text := value[min(lengthBytes(c), len(value)):]
-	if len(text) > 64 {
-		return fmt.Sprintf("%q…", text[:64])
-	}
-	return fmt.Sprintf("%q", text)
 }
 
 // unsigned reads a little endian integer of up to 8 bytes.

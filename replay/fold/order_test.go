@@ -140,8 +140,8 @@ func TestLengthBytes(t *testing.T) {
 		{binlog.Column{Type: binlog.ColNewDecimal, Meta: 10<<8 | 2}, 0},
 		{binlog.Column{Type: binlog.ColEnum, Meta: 1}, 0},
 	} {
-		if got := lengthBytes(c.column); got != c.want {
-			t.Errorf("lengthBytes(%+v) = %d, want %d", c.column, got, c.want)
+		if got := c.column.LengthBytes(); got != c.want {
+			t.Errorf("LengthBytes(%+v) = %d, want %d", c.column, got, c.want)
 		}
 	}
 }

@@ -61,21 +61,26 @@ func TestKilled(t *testing.T) {
 		default:
 			rounds = normalKills
 		}
+		ends := ends{}
 		for flush := range min(rounds, 3) {
 			l := testrig.LocalFor(t, testrig.LocalSpec{Product: tr.setup.product,
 				Settings: append([]string{fmt.Sprintf("innodb-flush-log-at-trx-commit=%d", flush)}, tr.setup.all...)})
 			for round := range (rounds + 2) / 3 {
-				tr.killed(t, l, *flagFirst+uint64(3*round+flush))
+				seed := *flagFirst + uint64(3*round+flush)
+				end := tr.killed(t, l, seed)
+				ends[end]++
+				t.Logf("seed %d, innodb_flush_log_at_trx_commit=%d: %s", seed, flush, end)
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)
 			}
 		}
+		t.Logf("kills on %s: %s", tr.setup.name, ends)
 	})
 }
 
 // killed is one round: a workload, its log replayed with crashes at random moments, and compared.
-func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) {
+func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 	tb.Helper()
 	ctx := tb.Context()
 	// Twice the usual length, and none of what cannot be resumed by design: see docs/proof.md.
@@ -88,14 +93,14 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) {
 	}
 	want, ok := t.reference(tb, seed, files)
 	if !ok {
-		return
+		return noReference
 	}
 	r := rand.New(rand.NewPCG(seed, 4711))
 	size := pick(r, int64(5), 40, 400, 0)
 	begun := time.Now()
 	if cmd, output := command(ctx, tb, t.ours, size, files); cmd.Run() != nil {
 		t.report(tb, seed, g, []string{"undisturbed: " + output.String()})
-		return
+		return differed
 	}
 	length := time.Since(begun)
 	if err := restore(ctx, l, g); err != nil {
@@ -118,13 +123,13 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) {
 			if err := restart(ctx, l); err != nil {
 				tb.Fatal(err)
 			}
-			return
+			return named
 		}
 		t.report(tb, seed, g, append(story, "the run after the crashes: "+err.Error()))
 		if err := restart(ctx, l); err != nil {
 			tb.Fatal(err)
 		}
-		return
+		return differed
 	}
 	diff := append(t.differs(ctx, tb, l, want), changedGlobals(ctx, tb, l, before)...)
 	if serverKilled(story) {
@@ -135,8 +140,10 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) {
 		if err := restart(ctx, l); err != nil {
 			tb.Fatal(err)
 		}
+		return differed
 	}
 	tb.Logf("seed %d, epochs of %d: %s", seed, size, strings.Join(story, "; "))
+	return equal
 }
 
 // crashes starts the replay again and again and kills it, its server or both, at moments that spread over a

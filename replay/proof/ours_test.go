@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 )
@@ -17,22 +19,46 @@ var epochSizes = []int64{3, 60, 0}
 // server's settings are as they were.
 func TestDifferential(t *testing.T) {
 	eachSetup(t, func(t *testing.T, tr *trio) {
-		unreplayable := 0
-		all := seeds()
+		all, ends := seeds(), ends{}
 		for _, seed := range all {
-			if !tr.differential(t, seed) {
-				unreplayable++
-			}
+			begun := time.Now()
+			end := tr.differential(t, seed)
+			ends[end]++
+			t.Logf("seed %d: %s, %.1f s", seed, end, time.Since(begun).Seconds())
 		}
+		t.Logf("%d workloads on %s: %s", len(all), tr.setup.name, ends)
 		// What the pipe cannot replay proves nothing: see docs/proof.md for what that is.
-		if len(all) >= 20 && unreplayable > len(all)/3 {
-			t.Errorf("the pipe could not replay %d of %d workloads: the generator has to change", unreplayable, len(all))
+		if len(all) >= 20 && ends[noReference] > len(all)/3 {
+			t.Errorf("the pipe could not replay %d of %d workloads: the generator has to change", ends[noReference], len(all))
 		}
 	})
 }
 
-// differential compares one seed, and tells whether there was something to compare with.
-func (t *trio) differential(tb *testing.T, seed uint64) bool {
+// end is how one workload ended.
+type end string
+
+const (
+	equal       end = "equal"
+	noReference end = "without a reference"
+	named       end = "stopped with a name" // kills alone: it cannot be resumed, and says so
+	differed    end = "DIFFERED"
+)
+
+// ends counts them.
+type ends map[end]int
+
+func (e ends) String() string {
+	var all []string
+	for _, one := range []end{equal, noReference, named, differed} {
+		if e[one] > 0 {
+			all = append(all, fmt.Sprintf("%d %s", e[one], one))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// differential compares one seed.
+func (t *trio) differential(tb *testing.T, seed uint64) end {
 	tb.Helper()
 	ctx := tb.Context()
 	g, files, err := t.prepare(ctx, seed)
@@ -41,7 +67,7 @@ func (t *trio) differential(tb *testing.T, seed uint64) bool {
 	}
 	want, ok := t.reference(tb, seed, files)
 	if !ok {
-		return false
+		return noReference
 	}
 	sizes := epochSizes
 	if *flagSeeds == 0 && *flagSeed == 0 { // a normal test: one size for each workload
@@ -57,10 +83,10 @@ func (t *trio) differential(tb *testing.T, seed uint64) bool {
 		if len(diff) > 0 {
 			diff = append([]string{"epochs of " + sizeName(size)}, diff...)
 			t.report(tb, seed, g, diff)
-			return true
+			return differed
 		}
 	}
-	return true
+	return equal
 }
 
 // reference pipes the log and reads what that leaves behind; false: the pipe cannot.

@@ -113,7 +113,7 @@ func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
 	}
 	s.begin()
 	s.seen = true
-	s.statement = statement{sql: string(q.SQL), errorCode: q.ErrorCode, at: ev.At}
+	s.statement = statement{sql: textOf(q.SQL), errorCode: q.ErrorCode, at: ev.At}
 	s.nums[timestamp] = int64(ev.Timestamp)*1e6 + int64(s.lastParsed.microseconds)
 	if s.nums[threadID] == unset || ev.Flags&flagThreadSpecific != 0 {
 		s.nums[threadID] = int64(q.ThreadID)
@@ -126,6 +126,15 @@ func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
 		s.text[database] = ""
 	}
 	return nil
+}
+
+// textOf is a statement's text. That of nearly all is this one, in a log of rows.
+func textOf(sql []byte) string {
+	const begin = "BEGIN"
+	if string(sql) == begin {
+		return begin
+	}
+	return string(sql)
 }
 
 // transactional tells whether a statement only bounds a transaction.

@@ -121,6 +121,17 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 	}
 }
 
+// Try applies steps and takes them back, once: so it is found out which of them the server refuses.
+func (a *Applier) Try(ctx context.Context, steps []Step) error {
+	return a.sender.within(ctx, steps, "ROLLBACK")
+}
+
+// RowMissing tells whether the server has not found the row that an event deletes or updates: it says which table.
+func RowMissing(err error) bool {
+	const erKeyNotFound = 1032
+	return errorCode(err) == erKeyNotFound
+}
+
 // isConflict tells whether a transaction fell to another one, and may be tried again.
 func isConflict(err error) bool {
 	code := errorCode(err)
@@ -266,6 +277,11 @@ func (s *Server) versionsOf(format []byte) string {
 // transaction runs steps and a last statement between BEGIN and COMMIT. On an error everything is rolled back: the
 // server keeps the earlier events of a failed BINLOG in the open transaction.
 func (o *sender) transaction(ctx context.Context, steps []Step, last string) error {
+	return o.within(ctx, steps, last, "COMMIT")
+}
+
+// within runs steps and then the ends after a START TRANSACTION. An empty end is none.
+func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error {
 	err := o.conn.Exec(ctx, "START TRANSACTION")
 	if err == nil && o.versions != "" {
 		err = o.conn.Exec(ctx, o.versions)
@@ -273,7 +289,7 @@ func (o *sender) transaction(ctx context.Context, steps []Step, last string) err
 	for i := 0; i < len(steps) && err == nil; i++ {
 		err = o.step(ctx, steps[i])
 	}
-	for _, sql := range []string{last, "COMMIT"} {
+	for _, sql := range ends {
 		if err == nil && sql != "" {
 			err = o.conn.Exec(ctx, sql)
 		}

@@ -51,6 +51,8 @@ func TestPreflight(t *testing.T) {
 		testMinimalAccount(t, local, c, log)
 		if s.GTIDs {
 			testGTIDs(t, s, c)
+		} else {
+			testPosition(t, s)
 		}
 	})
 }
@@ -197,23 +199,76 @@ func testRunAs(t *testing.T, local *testrig.Local, account string) {
 	}
 }
 
-// testGTIDs holds that GTIDs used up here, beyond those of a log of the same UUID, are refused.
+// testGTIDs holds that a target is refused which has what the log's source had not, or lacks what came before the log,
+// and that what the refusals say mends it.
 func testGTIDs(t *testing.T, s *Server, _ *Conn) {
 	c := dial(t, s)
-	uuid := mustText(t, c, "SELECT @@GLOBAL.server_uuid")
-	mustExec(t, c, "RESET BINARY LOGS AND GTIDS", "CREATE DATABASE one", "CREATE DATABASE two", "CREATE DATABASE three")
-	for logged, refused := range map[string]bool{
-		uuid + ":1-2": true, uuid + ":2-9": false, uuid + ":3": false, "11111111-1111-1111-1111-111111111111:1": false,
+	own := mustText(t, c, "SELECT @@GLOBAL.server_uuid")
+	other := "11111111-1111-1111-1111-111111111111"
+	for _, one := range []struct {
+		executed, before, logged string
+		partial                  bool
+		refused                  []string // empty: it is not
+	}{
+		{executed: own + ":1-3", logged: own + ":1-2"}, // nothing to apply
+		{executed: own + ":1-3", logged: own + ":2-9"},
+		{executed: own + ":1-3", logged: other + ":1", refused: []string{own + ":1-3", "restore the backup again", "gtid_purged=''"}},
+		{executed: own + ":1-3," + other + ":1-5", logged: other + ":1-9", refused: []string{"executed " + own + ":1-3,", "gtid_purged='" + other + ":1-5'"}},
+		{executed: other + ":1-5:9", logged: other + ":1-8", refused: []string{"executed " + other + ":9,", "newest files"}},
+		{executed: own + ":1-3," + other + ":1-5", before: own + ":1-3", logged: other + ":1-9"},
+		{executed: other + ":1-5", before: other + ":1-5", logged: other + ":6-9"},
+		{executed: other + ":1-5", before: other + ":1-3", logged: other + ":4-9"},
+		{executed: other + ":1-5", before: other + ":1-7", logged: other + ":8-9", refused: []string{"begins behind", other + ":6-7", "add the files"}},
+		{executed: other + ":1-5", before: other + ":1-7", logged: other + ":8-9", partial: true},
+		{executed: "", before: other + ":1-7", logged: other + ":8-9", refused: []string{"SET GLOBAL gtid_purged='+" + other + ":1-7'"}},
+		{executed: other + ":1-5", before: other + ":1-2", logged: other + ":6-9", partial: true},
 	} {
-		set, err := binlog.ParseGTIDSet(binlog.MySQL, logged)
+		mustExec(t, c, "RESET BINARY LOGS AND GTIDS", "SET GLOBAL gtid_purged='"+one.executed+"'")
+		log := &binlog.Survey{Partial: one.partial, GTIDs: gtidSet(t, one.logged), Before: gtidSet(t, one.before)}
+		err := s.Preflight(t.Context(), log, binlog.MySQL)
+		if len(one.refused) > 0 {
+			mustRefuse(t, err, one.refused...)
+		} else if err != nil {
+			t.Errorf("%+v: %v", one, err)
+		}
+	}
+}
+
+func gtidSet(t *testing.T, text string) *binlog.GTIDSet {
+	t.Helper()
+	set, err := binlog.ParseGTIDSet(binlog.MySQL, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// testPosition is testGTIDs for MariaDB.
+func testPosition(t *testing.T, s *Server) {
+	c := dial(t, s)
+	set := func(text string) *binlog.GTIDSet {
+		out, err := binlog.ParseGTIDSet(binlog.MariaDB, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Preflight(t.Context(), &binlog.Survey{GTIDs: set}, binlog.MySQL)
-		if refused {
-			mustRefuse(t, err, uuid+":3", "restore the backup again")
+		return out
+	}
+	for _, one := range []struct {
+		position string
+		partial  bool
+		refused  []string
+	}{
+		{position: ""}, // a backup of a primary brings none along
+		{position: "0-1-7"}, {position: "0-2-9"}, {position: "0-1-3", partial: true},
+		{position: "0-1-6", refused: []string{"begins behind", "gtid_slave_pos is 0-1-6", "SET GLOBAL gtid_slave_pos='0-1-7'"}},
+		{position: "1-1-9", refused: []string{"gtid_slave_pos is 1-1-9"}},
+	} {
+		mustExec(t, c, "SET GLOBAL gtid_slave_pos='"+one.position+"'")
+		err := s.Preflight(t.Context(), &binlog.Survey{Partial: one.partial, GTIDs: set("0-1-12"), Before: set("0-1-7")}, binlog.MariaDB)
+		if len(one.refused) > 0 {
+			mustRefuse(t, err, one.refused...)
 		} else if err != nil {
-			t.Errorf("log of %s: %v", logged, err)
+			t.Errorf("%+v: %v", one, err)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type Epoch struct {
 type Run struct {
 	Resumed bool
 	Done    bool    // it is finished: there is nothing to do
+	Forgot  string  // an old run of the same name has been forgotten, and why; empty: there was none
 	Spec    RunSpec // as first used
 	Last    *Epoch  // nil: none yet; as Open found it
 	// Patience is how long a lost server is waited for.
@@ -108,6 +109,15 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 		}
 	}
 	r.Spec = spec
+	if found != nil && found.done {
+		old, err := r.superseded(ctx, found)
+		if err != nil {
+			return err
+		}
+		if old {
+			found = nil
+		}
+	}
 	if found == nil {
 		if r.id, err = insertRun(ctx, r.conn, spec); err != nil {
 			return err
@@ -123,6 +133,9 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 func (r *Run) other(ctx context.Context, o record, spec RunSpec) error {
 	if o.done {
 		return nil
+	}
+	if err := refuseFailed(ctx, r.conn, o.id, o.started); err != nil {
+		return err
 	}
 	last, err := lastEpoch(ctx, r.conn, o.id)
 	if err != nil {
@@ -164,7 +177,10 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 	if found.temporary && !found.done {
 		return errors.New("resume run: temporary tables were open when it was interrupted, and are lost: restore the backup and begin again")
 	}
-	var err error
+	err := refuseFailed(ctx, r.conn, r.id, found.started)
+	if err != nil {
+		return err
+	}
 	if r.gtids, err = binlog.ParseGTIDSet(r.server.Flavor, found.gtids); err != nil {
 		return wrapState("read GTIDs", err)
 	}
@@ -183,6 +199,9 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 		return err
 	}
 	r.Last = r.last.clone()
+	if r.Done { // superseded has looked at its GTIDs
+		return nil
+	}
 	return r.publish(ctx)
 }
 
@@ -290,7 +309,7 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 	})
 }
 
-// Finish marks the run finished.
+// Finish marks the run finished, with the GTIDs that the server has then: those of barriers too.
 func (r *Run) Finish(ctx context.Context) error {
 	return r.control(ctx, func(c *Conn) error {
 		if r.last != nil && !r.last.Finished {
@@ -299,7 +318,12 @@ func (r *Run) Finish(ctx context.Context) error {
 		if err := r.publish(ctx); err != nil {
 			return err
 		}
-		sql := fmt.Sprintf("UPDATE %s.run SET finished = COALESCE(finished, UTC_TIMESTAMP(6)), holder = '', holder_connection = 0 WHERE id = %d", stateSchema, r.id)
+		executed, err := r.server.gtidSet(ctx, c)
+		if err != nil {
+			return err
+		}
+		sql := fmt.Sprintf("UPDATE %s.run SET finished = COALESCE(finished, UTC_TIMESTAMP(6)), gtids = %s, holder = '', holder_connection = 0 WHERE id = %d",
+			stateSchema, hexText(executed.String()), r.id)
 		if err := c.Exec(ctx, sql); err != nil {
 			return wrapState("finish run", err)
 		}

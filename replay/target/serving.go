@@ -172,45 +172,6 @@ func granteeName(grantee string) string {
 	return grantee
 }
 
-// gtids refuses GTIDs that the backup cannot have: of the server's own UUID, newer than any of the log, while
-// the log's source had the same UUID. They were used up here, by accounts that were made for instance, and the
-// source has used them for something else. Those within the log cannot be told from the backup's.
-func (p *preflight) gtids(ctx context.Context) ([]error, error) {
-	if !p.server.GTIDs || p.log == nil || p.log.GTIDs == nil || p.state.unfinished {
-		return nil, nil
-	}
-	rows, err := p.conn.Query(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed")
-	if err != nil {
-		return nil, fmt.Errorf("read GTIDs: %w", err)
-	}
-	own, err := binlog.ParseGTIDSet(binlog.MySQL, rows[0][0].Text+":1-9223372036854775806")
-	if err != nil {
-		return nil, fmt.Errorf("read GTIDs: %w", err)
-	}
-	executed, err := binlog.ParseGTIDSet(binlog.MySQL, strings.ReplaceAll(rows[0][1].Text, "\n", ""))
-	if err != nil {
-		return nil, fmt.Errorf("read GTIDs: %w", err)
-	}
-	logged := p.log.GTIDs.Intersect(own)
-	if logged.Empty() {
-		return nil, nil
-	}
-	upTo, err := binlog.ParseGTIDSet(binlog.MySQL, rows[0][0].Text+":1-"+lastNumber(logged.String()))
-	if err != nil {
-		return nil, fmt.Errorf("read GTIDs: %w", err)
-	}
-	if beyond := executed.Intersect(own).Minus(upTo); !beyond.Empty() {
-		return []error{fmt.Errorf("it has executed %s itself, which the log has not: those GTIDs mean other transactions on the source (restore the backup again, "+
-			"and make accounts with SET sql_log_bin=0)", beyond)}, nil
-	}
-	return nil, nil
-}
-
-// lastNumber is the last number of a set of one UUID.
-func lastNumber(set string) string {
-	return set[strings.LastIndexAny(set, ":-")+1:]
-}
-
 // diskSpace refuses a disk that is surely too small, where it is one of this machine: free space below a tenth of
 // the log. A log of nothing but inserts needs about its own size, one of updates almost none, so that no bound is
 // right for all; this one is for the disk that is full already.

@@ -35,6 +35,7 @@ func stateTables() []string {
 		`chunk (run INT UNSIGNED NOT NULL, epoch BIGINT NOT NULL, chunk INT NOT NULL, PRIMARY KEY (run, epoch, chunk))`,
 		`intent (run INT UNSIGNED NOT NULL PRIMARY KEY, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL,
 			gtid LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, what LONGTEXT NOT NULL)`,
+		`failure (run INT UNSIGNED NOT NULL PRIMARY KEY, what LONGTEXT NOT NULL)`,
 		// setting is the server's, not a run's: what was there before, and what we set.
 		`setting (name VARCHAR(64) NOT NULL PRIMARY KEY, previous LONGTEXT NULL, ours LONGTEXT NULL)`,
 	}
@@ -98,7 +99,7 @@ func stateThere(ctx context.Context, c *Conn) (bool, error) {
 type record struct {
 	id        int64
 	spec      RunSpec
-	gtids     string // of what has been replayed, as far as the server does not keep it itself
+	gtids     string // of what has been replayed, as far as the server does not keep it itself; once it is finished, the server's
 	temporary bool   // temporary tables are open in its session
 	started   string // UTC, microseconds
 	done      bool

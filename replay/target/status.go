@@ -18,6 +18,7 @@ type Status struct {
 	ChunksDone   int
 	Inconsistent bool   // part of an epoch is applied: rows are missing, or there before their time
 	Intent       string // a barrier that has begun and is not known to have ended
+	Failure      string // the run has come to a wrong end: the target is not to be used
 	Temporary    bool   // temporary tables are open: it cannot be resumed once it is interrupted
 	Closed       bool   // the target has settings of a run's, and is closed to others
 }
@@ -83,7 +84,8 @@ func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
 	if open != nil {
 		st.Intent = open.what
 	}
-	return st, nil
+	st.Failure, err = readFailure(ctx, c, one.id)
+	return st, err
 }
 
 // ErrUnfinished is why DropState refuses.

@@ -1,0 +1,80 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"interlock/replay/binlog"
+)
+
+// superseded decides what a finished run of the same command means. Its state can be older or younger than the data: it
+// comes along in a logical dump, and stays when one is loaded over the server. So it means "nothing to do" where the
+// server has the GTIDs that it had then, or has none and every table is one of then. Where the GTIDs are not there and
+// tables were made since, the state is an old one: it is forgotten, and the run begins anew; what the target has is
+// skipped by its GTIDs. All else is for a person to say.
+func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
+	had, err := binlog.ParseGTIDSet(r.server.Flavor, found.gtids)
+	if err != nil {
+		return false, wrapState("read GTIDs", err)
+	}
+	executed, err := r.server.gtidSet(ctx, r.conn)
+	if err != nil {
+		return false, err
+	}
+	if !had.Empty() && executed.ContainsSet(had) {
+		return false, nil
+	}
+	made, err := r.madeSince(ctx, found.id)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case had.Empty() && len(made) == 0:
+		return false, nil
+	case had.Empty():
+		return false, fmt.Errorf("open run: it has been finished on this server, or on the one whose dump is loaded here, but %s made since: "+
+			"if the backup has been restored since, remove the state of the run by --drop-state and give the same command again; if not, there is nothing to do", tables(made))
+	case len(made) == 0:
+		return false, fmt.Errorf("open run: it has been finished on this server, which has no longer the GTIDs that it had then (now %q, then %q): "+
+			"if the backup has been restored since, remove the state of the run by --drop-state and give the same command again; if they were reset, there is nothing to do",
+			shorten(executed.String()), shorten(had.String()))
+	}
+	for _, table := range []string{"chunk", "epoch", "intent", "failure"} {
+		if err := r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.%s WHERE run = %d", stateSchema, table, found.id)); err != nil {
+			return false, wrapState("forget a run", err)
+		}
+	}
+	if err := r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, found.id)); err != nil {
+		return false, wrapState("forget a run", err)
+	}
+	r.Forgot = fmt.Sprintf("the server has the state of a finished run of this command, and neither its GTIDs nor its tables (%s made since): it is an old one, and forgotten", tables(made))
+	return true, nil
+}
+
+// madeSince are tables that were made after a run was finished, by name, some of them; the state's own if it was loaded
+// from a dump. Times are whole seconds, so that one of the same second is not seen.
+func (r *Run) madeSince(ctx context.Context, run int64) ([]string, error) {
+	rows, err := r.conn.Query(ctx, fmt.Sprintf("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
+		"TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') AND "+
+		"UNIX_TIMESTAMP(CREATE_TIME) > (SELECT TIMESTAMPDIFF(SECOND, '1970-01-01', finished) FROM %s.run WHERE id = %d) LIMIT 4", stateSchema, run))
+	if err != nil {
+		return nil, fmt.Errorf("look for tables made since the run was finished: %w", err)
+	}
+	var names []string
+	for _, row := range rows {
+		names = append(names, row[0].Text+"."+row[1].Text)
+	}
+	return names, nil
+}
+
+// tables names them: "table a.t was", "tables a.t, a.u were".
+func tables(names []string) string {
+	switch {
+	case len(names) == 1:
+		return "table " + names[0] + " was"
+	case len(names) > 3:
+		return "tables " + strings.Join(names[:3], ", ") + " and others were"
+	}
+	return "tables " + strings.Join(names, ", ") + " were"
+}
