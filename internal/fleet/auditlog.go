@@ -246,6 +246,9 @@ func (r auditRow) result() (cell report.Cell, took string) {
 	if r.Event == "break" {
 		return report.Cell{Text: r.Facts}, "" // the reason that was given
 	}
+	if r.Event == "health" {
+		return report.Cell{Text: strings.TrimSuffix(r.Outcome+": "+r.Facts, ": ")}, ""
+	}
 	if end == nil {
 		return report.Cell{Text: strings.Join(r.Reasons, " ")}, ""
 	}

@@ -29,7 +29,11 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 		return nil, &Error{Status: ExitInterrupted, Err: fmt.Errorf("%w: nothing was started", context.Cause(ctx))}
 	}
 	p := makePlan(r.class, verdicts, r.o.SkipRefused, r.o.SkipUnreachable)
+	p.beyond = r.members.beyond(r.names)
 	r.s.say(p.String())
+	for _, v := range verdicts {
+		r.print.planned(v)
+	}
 	if err := r.leaveOut(p); err != nil {
 		return nil, err
 	}

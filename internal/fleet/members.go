@@ -222,7 +222,11 @@ func (m *members) assess(name string) *policy.Assessment {
 	if !m.matters(name) {
 		return nil
 	}
-	a := m.site().Assess(m.run.class.Class, name)
+	class := m.run.class.Class
+	if hasCode(m.last(name).Reasons, "next-boot") {
+		class = checks.Destructive // the host cannot rule out that its next boot reinstalls
+	}
+	a := m.site().Assess(class, name)
 	return &a
 }
 

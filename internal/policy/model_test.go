@@ -15,7 +15,7 @@ import (
 
 var (
 	modelSeed   = flag.Uint64("policy.seed", 0, "play this round of the model alone")
-	modelRounds = flag.Int("policy.rounds", 3000, "rounds of the model")
+	modelRounds = flag.Int("policy.rounds", 1000, "rounds of the model")
 )
 
 // model is the truth about one cluster, which reports may lie about: what each server really holds and does.
