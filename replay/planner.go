@@ -118,6 +118,10 @@ func named(g binlog.GTID) string {
 // transaction decides what becomes of one.
 func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, why string) error {
 	size := counts{Transactions: 1, Bytes: txn.Bytes}
+	if v == onBoth && p.sel.have.Diverges(txn.GTID) {
+		return fmt.Errorf("the target has another transaction in its place, and what follows it here was never on the server that the target is of (gtid_slave_pos %s): "+
+			"after a failover, transactions that the new primary did not get must not be replayed (--stop-before-gtid)", p.sel.have)
+	}
 	if v != take {
 		changes, err := p.pass(ctx, v == onBoth)
 		size.Changes = changes

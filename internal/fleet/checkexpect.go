@@ -68,7 +68,7 @@ func (c *Check) judge(r *checked) {
 	}
 	for _, name := range c.clusters {
 		cluster := c.site.inv.Clusters[name]
-		var members []policy.Member
+		var members []policy.Seen
 		for _, host := range cluster.Hosts {
 			members = append(members, c.member(r.hosts[c.asked(host)], host))
 		}
@@ -78,9 +78,9 @@ func (c *Check) judge(r *checked) {
 }
 
 // member is a finding as policy sees it, under the name that the inventory knows.
-func (c *Check) member(f finding, host string) policy.Member {
+func (c *Check) member(f finding, host string) policy.Seen {
 	h, _ := c.site.inv.Lookup(host)
-	m := policy.Member{Host: host, Address: h.Address, Report: f.report}
+	m := policy.Seen{Host: host, Address: h.Address, Report: f.report}
 	if f.err != nil {
 		m.Report, m.Why = nil, cause(f.err)
 	}

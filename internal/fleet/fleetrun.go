@@ -28,6 +28,9 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 	if ctx.Err() != nil {
 		return nil, &Error{Status: ExitInterrupted, Err: fmt.Errorf("%w: nothing was started", context.Cause(ctx))}
 	}
+	for i, f := range findings {
+		verdicts[i] = r.breakGlass(verdicts[i], f.report)
+	}
 	p := makePlan(r.class, verdicts, r.o.SkipRefused, r.o.SkipUnreachable)
 	p.beyond = r.members.beyond(r.names)
 	r.s.say(p.String())
@@ -58,14 +61,14 @@ func (r *Run) verdicts(ctx context.Context, findings []finding) []verdict {
 			open = append(open, f.host)
 		}
 	}
-	if len(open) > 0 {
-		r.members.survey(ctx, open)
+	if len(open) == 0 {
+		return verdicts
 	}
+	r.members.survey(ctx, open)
 	sshrun.Each(ctx, r.parallel, len(findings), func(ctx context.Context, i int) {
 		if slices.Contains(open, findings[i].host) {
 			verdicts[i] = judgeInCluster(findings[i], r.class, r.o.Allow, r.members.settled(ctx, findings[i].host))
 		}
-		verdicts[i] = r.breakGlass(verdicts[i], findings[i].report)
 	})
 	return verdicts
 }

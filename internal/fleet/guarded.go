@@ -27,7 +27,7 @@ func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q.Run = r.record.base.Run
 	// With several hosts nobody could tell which of them an override is for.
 	q.Offer = len(r.names) == 1
-	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
+	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY || r.o.Unspooled
 	if mode == checks.ModeRun || q.Offer {
 		q.Command = r.class.Command
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"interlock/checks"
+	"interlock/internal/policy"
 )
 
 // inCluster takes a host about which its cluster has a say: the other members are asked and leased, the host is
@@ -17,8 +18,9 @@ func (r *Run) inCluster(ctx context.Context, host string) outcome {
 			return r.declined(ctx, verdict{host: host, kind: unreachable, err: f.err})
 		}
 	}
-	l, v := r.members.lease(ctx, host)
-	if l == nil && !v.run() && (r.o.Override == "" || v.kind != refused) {
+	l, v, alone := r.relyOn(ctx, host)
+	no := l == nil && !v.run()
+	if no && (r.o.Override == "" || v.kind != refused) {
 		return r.declined(ctx, r.breakGlass(v, r.members.last(host)))
 	}
 	r.print.planned(v)
@@ -37,17 +39,34 @@ func (r *Run) inCluster(ctx context.Context, host string) outcome {
 	}
 	f, reported := t.hear(ctx, host, r.site.reportTimeout())
 	r.members.note(f)
-	v = judgeInCluster(f, r.class, r.o.Allow, r.members.assess(host))
+	var a *policy.Assessment
+	if !alone {
+		a = r.members.assess(host)
+	}
+	v = judgeInCluster(f, r.class, r.o.Allow, a)
+	if v.run() && no { // nothing to override any more, and nothing leased
+		v.kind, v.reasons = locked, []checks.Reason{{Code: "cluster-moved", Text: "what was refused a moment ago would be let through now", Remedy: "run this again without --override"}}
+	}
 	if err := r.noMore(); v.run() && err != nil {
 		v.kind, v.err = notStarted, err
 	}
-	r.members.mark(host, v.run())
+	r.members.mark(host, v.run() || r.o.Override != "")
 	o := r.turn(ctx, conn, t, f, reported, v)
 	if !o.ran() {
 		r.members.mark(host, false)
 	}
 	r.members.settle(host, conn, o.err)
 	return o
+}
+
+// relyOn leases what a yes to a host would rely on. Alone tells that the host's own reasons are against it, whatever its
+// cluster says, so that nobody else was asked.
+func (r *Run) relyOn(ctx context.Context, host string) (l *leases, v verdict, alone bool) {
+	if v := r.members.judge(host, nil); !v.run() && !clusterMayDecide(v) {
+		return nil, v, true
+	}
+	l, v = r.members.lease(ctx, host)
+	return l, v, false
 }
 
 // halted is why no further host may start; nothing while it may.

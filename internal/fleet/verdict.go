@@ -21,10 +21,9 @@ type verdict struct {
 	needs   []string        // allowances that would let it through
 	err     error           // of unreachable
 
-	cluster *policy.Assessment // nil: the cluster rules had no say
-
-	overridden bool   // a refusal that --override turned into a yes; reasons still say why it was one
-	glass      string // the line that would override a refusal; "": none would
+	overridden bool               // a refusal that --override turned into a yes; reasons still say why it was one
+	glass      string             // the line that would override a refusal; "": none would
+	cluster    *policy.Assessment // nil: the cluster rules had no say
 }
 
 // judge decides on a finding of a host whose cluster has not been asked.

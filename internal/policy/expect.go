@@ -24,7 +24,7 @@ type Roles struct {
 //
 // Servers are known by what they say of themselves: a source and a replica belong together by server_uuid,
 // on MariaDB by server_id, and by host name or address only where a replica has never reached its source.
-func Expect(roles Roles, members []Member, maxLag time.Duration) []Finding {
+func Expect(roles Roles, members []Seen, maxLag time.Duration) []Finding {
 	e := &expectation{roles: roles, members: members, maxLag: maxLag}
 	for _, m := range members {
 		e.servers = append(e.servers, serversOf(m)...)
@@ -46,7 +46,7 @@ func Expect(roles Roles, members []Member, maxLag time.Duration) []Finding {
 // expectation is one comparison.
 type expectation struct {
 	roles   Roles
-	members []Member
+	members []Seen
 	maxLag  time.Duration
 	servers []dataServer // of all members
 	leads   string       // the member that takes writes, "" where none does
@@ -79,7 +79,7 @@ func (e *expectation) keepOwn() {
 }
 
 // absence is a member that answers and has no server.
-func (e *expectation) absence(m Member) {
+func (e *expectation) absence(m Seen) {
 	if m.Report == nil || len(serversOf(m)) > 0 {
 		return
 	}
@@ -278,11 +278,11 @@ func (e *expectation) unlisted() {
 
 // unseenAt tells whether name is that of a member that was not seen.
 func (e *expectation) unseenAt(name string) bool {
-	return name != "" && slices.ContainsFunc(e.members, func(m Member) bool { return m.unseen() && m.called(name) })
+	return name != "" && slices.ContainsFunc(e.members, func(m Seen) bool { return m.unseen() && m.called(name) })
 }
 
 // called tells whether a host name or address is the member's.
-func (m Member) called(name string) bool {
+func (m Seen) called(name string) bool {
 	own := []string{m.Host, m.Address}
 	if m.Report != nil {
 		own = append(own, m.Report.Facts["hostname"])

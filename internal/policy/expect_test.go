@@ -13,14 +13,14 @@ import (
 )
 
 // server is a member with one server. Its uuid is "u" and its server_id the number at the end of its name.
-func server(host string, state checks.State, readOnly string, change ...func(*checks.Instance)) Member {
+func serverOn(host string, state checks.State, readOnly string, change ...func(*checks.Instance)) Seen {
 	in := checks.Instance{
 		State: state, PID: 1, Product: "mysql", Port: 3306, UUID: "u" + host[2:], ServerID: host[2:], ReadOnly: readOnly,
 	}
 	for _, c := range change {
 		c(&in)
 	}
-	return Member{Host: host, Report: &checks.Report{State: state, Instances: []checks.Instance{in}, Facts: map[string]string{"hostname": host}}}
+	return Seen{Host: host, Report: &checks.Report{State: state, Instances: []checks.Instance{in}, Facts: map[string]string{"hostname": host}}}
 }
 
 func lag(d time.Duration) *time.Duration { return &d }
@@ -44,21 +44,21 @@ func with(hosts ...string) func(*checks.Instance) {
 	}
 }
 
-func gone(host string) Member { return Member{Host: host, Why: "connect: connection refused"} }
+func gone(host string) Seen { return Seen{Host: host, Why: "connect: connection refused"} }
 
-func says(host string, state checks.State) Member {
-	return Member{Host: host, Report: &checks.Report{State: state, Reasons: []checks.Reason{{Code: "no-root", Text: "neither root nor sudo", Remedy: "a sudoers line"}}}}
+func says(host string, state checks.State) Seen {
+	return Seen{Host: host, Report: &checks.Report{State: state, Reasons: []checks.Reason{{Code: "no-root", Text: "neither root nor sudo", Remedy: "a sudoers line"}}}}
 }
 
-func primary(host string, change ...func(*checks.Instance)) Member {
-	return server(host, checks.Primary, "off", change...)
+func primary(host string, change ...func(*checks.Instance)) Seen {
+	return serverOn(host, checks.Primary, "off", change...)
 }
 
-func replica(host, source string, change ...func(*checks.Source)) Member {
-	return server(host, checks.Replica, "super", from(source, change...))
+func replica(host, source string, change ...func(*checks.Source)) Seen {
+	return serverOn(host, checks.Replica, "super", from(source, change...))
 }
 
-func mariadb(m Member) Member {
+func mariadb(m Seen) Seen {
 	for i := range m.Report.Instances {
 		in := &m.Report.Instances[i]
 		in.Product, in.UUID = "mariadb", ""
@@ -74,7 +74,7 @@ func mariadb(m Member) Member {
 }
 
 // beside is a host with the servers of two.
-func beside(a, b Member) Member {
+func beside(a, b Seen) Seen {
 	a.Report.Instances = append(a.Report.Instances, b.Report.Instances...)
 	return a
 }
@@ -87,75 +87,75 @@ func never(s *checks.Source) { // has never reached its source
 // one must remain, and what Health and Expect say of it: severity code host.
 var expectations = []struct {
 	name    string
-	members []Member
+	members []Seen
 	want    string
 }{
-	{"all as stated", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, ""},
-	{"a chain is in the cluster", []Member{primary("db1", with("db2")), server("db2", checks.Primary, "super", from("db1"), with("db3")), replica("db3", "db2")}, ""},
-	{"mariadb", []Member{mariadb(primary("db1", with("db2", "db3"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1"))}, ""},
+	{"all as stated", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, ""},
+	{"a chain is in the cluster", []Seen{primary("db1", with("db2")), serverOn("db2", checks.Primary, "super", from("db1"), with("db3")), replica("db3", "db2")}, ""},
+	{"mariadb", []Seen{mariadb(primary("db1", with("db2", "db3"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1"))}, ""},
 
-	{"primary moved, the old one follows", []Member{replica("db1", "db2"), primary("db2", with("db1", "db3")), replica("db3", "db2")}, "critical primary-moved db1"},
-	{"primary moved, the old one is gone", []Member{gone("db1"), primary("db2", with("db3")), replica("db3", "db2")}, "critical unreachable db1\ncritical primary-moved db1"},
-	{"primary moved, the old one is unknown", []Member{says("db1", checks.Unknown), primary("db2", with("db3")), replica("db3", "db2")}, "warning state-unknown db1\ncritical primary-moved db1"},
-	{"primary moved, the old one ended", []Member{says("db1", checks.Stopped), primary("db2", with("db3")), replica("db3", "db2")}, "critical member-stopped db1\ncritical primary-moved db1"},
-	{"primary moved, the old one was drained", []Member{server("db1", checks.Idle, "super"), primary("db2", with("db3")), replica("db3", "db2")}, "critical primary-moved db1"},
+	{"primary moved, the old one follows", []Seen{replica("db1", "db2"), primary("db2", with("db1", "db3")), replica("db3", "db2")}, "critical primary-moved db1"},
+	{"primary moved, the old one is gone", []Seen{gone("db1"), primary("db2", with("db3")), replica("db3", "db2")}, "critical unreachable db1\ncritical primary-moved db1"},
+	{"primary moved, the old one is unknown", []Seen{says("db1", checks.Unknown), primary("db2", with("db3")), replica("db3", "db2")}, "warning state-unknown db1\ncritical primary-moved db1"},
+	{"primary moved, the old one ended", []Seen{says("db1", checks.Stopped), primary("db2", with("db3")), replica("db3", "db2")}, "critical member-stopped db1\ncritical primary-moved db1"},
+	{"primary moved, the old one was drained", []Seen{serverOn("db1", checks.Idle, "super"), primary("db2", with("db3")), replica("db3", "db2")}, "critical primary-moved db1"},
 
-	{"nobody takes writes", []Member{server("db1", checks.Primary, "super", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, "critical primary-read-only db1"},
-	{"a ring of replicas", []Member{replica("db1", "db2"), replica("db2", "db1"), replica("db3", "db1")}, "critical primary-missing db1"},
-	{"the primary is gone and nobody took over", []Member{gone("db1"), replica("db2", "db1"), replica("db3", "db1")},
+	{"nobody takes writes", []Seen{serverOn("db1", checks.Primary, "super", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, "critical primary-read-only db1"},
+	{"a ring of replicas", []Seen{replica("db1", "db2"), replica("db2", "db1"), replica("db3", "db1")}, "critical primary-missing db1"},
+	{"the primary is gone and nobody took over", []Seen{gone("db1"), replica("db2", "db1"), replica("db3", "db1")},
 		"critical unreachable db1\ncritical primary-missing db1\nwarning source-unseen db2\nwarning source-unseen db3"},
 
-	{"two take writes, split brain", []Member{primary("db1", with("db3")), primary("db2"), replica("db3", "db1")}, "critical two-writable db2\ncritical replica-missing db2"},
-	{"two take writes, one by mistake", []Member{primary("db1", with("db2", "db3")), server("db2", checks.Primary, "off", from("db1")), replica("db3", "db1")}, "critical two-writable db2"},
-	{"three take writes", []Member{primary("db1"), primary("db2"), primary("db3")},
+	{"two take writes, split brain", []Seen{primary("db1", with("db3")), primary("db2"), replica("db3", "db1")}, "critical two-writable db2\ncritical replica-missing db2"},
+	{"two take writes, one by mistake", []Seen{primary("db1", with("db2", "db3")), serverOn("db2", checks.Primary, "off", from("db1")), replica("db3", "db1")}, "critical two-writable db2"},
+	{"three take writes", []Seen{primary("db1"), primary("db2"), primary("db3")},
 		"critical two-writable db2\ncritical two-writable db3\ncritical replica-missing db2\ncritical replica-missing db3\ncritical few-replicas "},
 
-	{"a replica lost its source", []Member{primary("db1", with("db3")), server("db2", checks.Idle, "super"), replica("db3", "db1")}, "critical replica-missing db2"},
-	{"a replica was promoted in secret", []Member{primary("db1", with("db2")), replica("db2", "db1"), server("db3", checks.Primary, "super")}, "critical replica-missing db3"},
-	{"both replicas are gone", []Member{primary("db1"), gone("db2"), gone("db3")}, "critical unreachable db2\ncritical unreachable db3\ncritical few-replicas "},
+	{"a replica lost its source", []Seen{primary("db1", with("db3")), serverOn("db2", checks.Idle, "super"), replica("db3", "db1")}, "critical replica-missing db2"},
+	{"a replica was promoted in secret", []Seen{primary("db1", with("db2")), replica("db2", "db1"), serverOn("db3", checks.Primary, "super")}, "critical replica-missing db3"},
+	{"both replicas are gone", []Seen{primary("db1"), gone("db2"), gone("db3")}, "critical unreachable db2\ncritical unreachable db3\ncritical few-replicas "},
 
-	{"io thread stopped", []Member{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "No" }), replica("db3", "db1")}, "critical replica-stopped db2"},
-	{"sql thread stopped", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.SQLRunning = "No" }), replica("db3", "db1")}, "critical replica-stopped db2"},
-	{"io thread connecting", []Member{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning, s.Lag = "Connecting", nil }), replica("db3", "db1")}, "critical replica-stopped db2"},
-	{"never connected", []Member{primary("db1", with("db3")), replica("db2", "db9", never), replica("db3", "db1")}, "critical replica-stopped db2"},
-	{"threads without a word", []Member{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "" }), replica("db3", "db1")}, "critical replica-stopped db2"},
-	{"both stopped", []Member{primary("db1"), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "No" }), replica("db3", "db1", func(s *checks.Source) { s.SQLRunning = "No" })},
+	{"io thread stopped", []Seen{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "No" }), replica("db3", "db1")}, "critical replica-stopped db2"},
+	{"sql thread stopped", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.SQLRunning = "No" }), replica("db3", "db1")}, "critical replica-stopped db2"},
+	{"io thread connecting", []Seen{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning, s.Lag = "Connecting", nil }), replica("db3", "db1")}, "critical replica-stopped db2"},
+	{"never connected", []Seen{primary("db1", with("db3")), replica("db2", "db9", never), replica("db3", "db1")}, "critical replica-stopped db2"},
+	{"threads without a word", []Seen{primary("db1", with("db3")), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "" }), replica("db3", "db1")}, "critical replica-stopped db2"},
+	{"both stopped", []Seen{primary("db1"), replica("db2", "db1", func(s *checks.Source) { s.IORunning = "No" }), replica("db3", "db1", func(s *checks.Source) { s.SQLRunning = "No" })},
 		"critical replica-stopped db2\ncritical replica-stopped db3\ncritical few-replicas "},
 
-	{"lag at the bound", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = lag(30 * time.Second) }), replica("db3", "db1")}, ""},
-	{"lag above it", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = lag(31 * time.Second) }), replica("db3", "db1")}, "warning replica-lag db2"},
-	{"lag not told", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = nil }), replica("db3", "db1")}, "warning lag-unknown db2"},
-	{"a delayed replica in its time", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag, s.Delay = lag(time.Hour), time.Hour }), replica("db3", "db1")}, ""},
-	{"a delayed replica that is late", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag, s.Delay = lag(2*time.Hour), time.Hour }), replica("db3", "db1")}, "warning replica-lag db2"},
+	{"lag at the bound", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = lag(30 * time.Second) }), replica("db3", "db1")}, ""},
+	{"lag above it", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = lag(31 * time.Second) }), replica("db3", "db1")}, "warning replica-lag db2"},
+	{"lag not told", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag = nil }), replica("db3", "db1")}, "warning lag-unknown db2"},
+	{"a delayed replica in its time", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag, s.Delay = lag(time.Hour), time.Hour }), replica("db3", "db1")}, ""},
+	{"a delayed replica that is late", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1", func(s *checks.Source) { s.Lag, s.Delay = lag(2*time.Hour), time.Hour }), replica("db3", "db1")}, "warning replica-lag db2"},
 
-	{"replicates from elsewhere", []Member{primary("db1", with("db2")), replica("db2", "db1"), replica("db3", "db9")}, "critical replicates-elsewhere db3"},
-	{"mariadb replicates from elsewhere", []Member{mariadb(primary("db1", with("db2"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db9"))}, "critical replicates-elsewhere db3"},
-	{"mariadb, same server_id on another port", []Member{mariadb(primary("db1", with("db2"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1", func(s *checks.Source) { s.Port = 3307 }))}, "critical replicates-elsewhere db3"},
-	{"the primary is fed by another cluster", []Member{primary("db1", from("db9"), with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, "warning replicates-elsewhere db1"},
-	{"elsewhere, or from the one that was not seen", []Member{gone("db1"), primary("db2"), replica("db3", "db9")},
+	{"replicates from elsewhere", []Seen{primary("db1", with("db2")), replica("db2", "db1"), replica("db3", "db9")}, "critical replicates-elsewhere db3"},
+	{"mariadb replicates from elsewhere", []Seen{mariadb(primary("db1", with("db2"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db9"))}, "critical replicates-elsewhere db3"},
+	{"mariadb, same server_id on another port", []Seen{mariadb(primary("db1", with("db2"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1", func(s *checks.Source) { s.Port = 3307 }))}, "critical replicates-elsewhere db3"},
+	{"the primary is fed by another cluster", []Seen{primary("db1", from("db9"), with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, "warning replicates-elsewhere db1"},
+	{"elsewhere, or from the one that was not seen", []Seen{gone("db1"), primary("db2"), replica("db3", "db9")},
 		"critical unreachable db1\ncritical primary-moved db1\nwarning source-unseen db3"},
-	{"no replica but one from elsewhere", []Member{primary("db1"), replica("db2", "db9"), replica("db3", "db9")},
+	{"no replica but one from elsewhere", []Seen{primary("db1"), replica("db2", "db9"), replica("db3", "db9")},
 		"critical few-replicas \ncritical replicates-elsewhere db2\ncritical replicates-elsewhere db3"},
-	{"from the one that was not seen, by its name", []Member{gone("db1"), replica("db2", "db1", func(s *checks.Source) { s.Host = "DB1" }), primary("db3", with("db2"))}, "critical unreachable db1\ncritical primary-moved db1"},
+	{"from the one that was not seen, by its name", []Seen{gone("db1"), replica("db2", "db1", func(s *checks.Source) { s.Host = "DB1" }), primary("db3", with("db2"))}, "critical unreachable db1\ncritical primary-moved db1"},
 
-	{"unlisted", []Member{primary("db1", with("db2", "db3", "db7")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1"},
-	{"two unlisted", []Member{primary("db1", with("db2", "db3", "db7", "db8")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1\nwarning unlisted-member db1"},
-	{"mariadb, unlisted", []Member{mariadb(primary("db1", with("db2", "db3", "db7"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1"))}, "warning unlisted-member db1"},
-	{"unlisted, or the one that was not seen", []Member{primary("db1", with("db2", "db3")), replica("db2", "db1"), gone("db3")}, "critical unreachable db3\nwarning unlisted-member db1"},
+	{"unlisted", []Seen{primary("db1", with("db2", "db3", "db7")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1"},
+	{"two unlisted", []Seen{primary("db1", with("db2", "db3", "db7", "db8")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1\nwarning unlisted-member db1"},
+	{"mariadb, unlisted", []Seen{mariadb(primary("db1", with("db2", "db3", "db7"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1"))}, "warning unlisted-member db1"},
+	{"unlisted, or the one that was not seen", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1"), gone("db3")}, "critical unreachable db3\nwarning unlisted-member db1"},
 
-	{"a replica says clear", []Member{primary("db1", with("db3")), says("db2", checks.Clear), replica("db3", "db1")}, "critical member-clear db2"},
-	{"a replica says stopped", []Member{primary("db1", with("db3")), says("db2", checks.Stopped), replica("db3", "db1")}, "critical member-stopped db2"},
-	{"a replica is unknown", []Member{primary("db1", with("db3")), says("db2", checks.Unknown), replica("db3", "db1")}, "warning state-unknown db2"},
-	{"a state that is none", []Member{primary("db1", with("db3")), says("db2", "sleeping"), replica("db3", "db1")}, "warning state-unknown db2"},
+	{"a replica says clear", []Seen{primary("db1", with("db3")), says("db2", checks.Clear), replica("db3", "db1")}, "critical member-clear db2"},
+	{"a replica says stopped", []Seen{primary("db1", with("db3")), says("db2", checks.Stopped), replica("db3", "db1")}, "critical member-stopped db2"},
+	{"a replica is unknown", []Seen{primary("db1", with("db3")), says("db2", checks.Unknown), replica("db3", "db1")}, "warning state-unknown db2"},
+	{"a state that is none", []Seen{primary("db1", with("db3")), says("db2", "sleeping"), replica("db3", "db1")}, "warning state-unknown db2"},
 
-	{"a group with one writer", []Member{
-		server("db1", checks.Primary, "off", member), server("db2", checks.Primary, "super", member), server("db3", checks.Primary, "super", member)}, ""},
-	{"a group where all write", []Member{server("db1", checks.Primary, "off", member), server("db2", checks.Primary, "off", member), server("db3", checks.Primary, "off", member)}, ""},
-	{"a group whose writer moved", []Member{
-		server("db1", checks.Primary, "super", member), server("db2", checks.Primary, "off", member), server("db3", checks.Primary, "super", member)}, "critical primary-moved db1"},
+	{"a group with one writer", []Seen{
+		serverOn("db1", checks.Primary, "off", member), serverOn("db2", checks.Primary, "super", member), serverOn("db3", checks.Primary, "super", member)}, ""},
+	{"a group where all write", []Seen{serverOn("db1", checks.Primary, "off", member), serverOn("db2", checks.Primary, "off", member), serverOn("db3", checks.Primary, "off", member)}, ""},
+	{"a group whose writer moved", []Seen{
+		serverOn("db1", checks.Primary, "super", member), serverOn("db2", checks.Primary, "off", member), serverOn("db3", checks.Primary, "super", member)}, "critical primary-moved db1"},
 
-	{"a second server of another cluster on a member", []Member{
-		primary("db1", with("db2", "db3")), beside(replica("db2", "db1"), server("db9", checks.Primary, "off", with("db8"))), replica("db3", "db1")}, ""},
+	{"a second server of another cluster on a member", []Seen{
+		primary("db1", with("db2", "db3")), beside(replica("db2", "db1"), serverOn("db9", checks.Primary, "off", with("db8"))), replica("db3", "db1")}, ""},
 }
 
 func member(in *checks.Instance) { in.GroupMember = "ONLINE" }
@@ -170,7 +170,7 @@ func lines(found []Finding) string {
 
 const maxLag = 30 * time.Second
 
-func both(roles Roles, members []Member) (found []Finding) {
+func both(roles Roles, members []Seen) (found []Finding) {
 	for _, m := range members {
 		found = append(found, Health(m, maxLag)...)
 	}
@@ -231,13 +231,13 @@ func TestExpectWhateverTheOrder(t *testing.T) {
 func TestExpectWithoutRoles(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		members []Member
+		members []Seen
 		want    string
 	}{
-		{"a primary and replicas", []Member{primary("db1", with("db2")), replica("db2", "db1")}, ""},
-		{"two primaries", []Member{primary("db1", with("db2")), replica("db2", "db1"), primary("db3")}, "critical two-writable db3"},
-		{"fed by another cluster", []Member{server("db1", checks.Primary, "super", from("db9"), with("db2")), replica("db2", "db1")}, "warning replicates-elsewhere db1"},
-		{"a member is empty", []Member{primary("db1"), says("db2", checks.Clear)}, "critical member-clear db2"},
+		{"a primary and replicas", []Seen{primary("db1", with("db2")), replica("db2", "db1")}, ""},
+		{"two primaries", []Seen{primary("db1", with("db2")), replica("db2", "db1"), primary("db3")}, "critical two-writable db3"},
+		{"fed by another cluster", []Seen{serverOn("db1", checks.Primary, "super", from("db9"), with("db2")), replica("db2", "db1")}, "warning replicates-elsewhere db1"},
+		{"a member is empty", []Seen{primary("db1"), says("db2", checks.Clear)}, "critical member-clear db2"},
 	} {
 		if d := cmp.Diff(c.want, lines(both(Roles{Cluster: "users"}, c.members))); d != "" {
 			t.Errorf("%s: %s", c.name, d)
@@ -246,7 +246,7 @@ func TestExpectWithoutRoles(t *testing.T) {
 }
 
 func TestMinReplicas(t *testing.T) {
-	members := []Member{primary("db1", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1", func(s *checks.Source) { s.Lag = lag(time.Hour) })}
+	members := []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1", func(s *checks.Source) { s.Lag = lag(time.Hour) })}
 	for least, want := range []string{"", "", "critical few-replicas ", ""} { // more than there are cannot be meant
 		if got := lines(Expect(Roles{Cluster: "users", Primary: "db1", MinReplicas: least}, members, maxLag)); got != want {
 			t.Errorf("min_replicas %d: %q, want %q", least, got, want)

@@ -37,8 +37,8 @@ var FindingCodes = []string{
 	"replicates-elsewhere", "source-unseen", "unlisted-member", "member-stopped", "member-clear",
 }
 
-// Member is a host as it was seen.
-type Member struct {
+// Seen is a host as it was seen.
+type Seen struct {
 	Host    string
 	Address string         // what the inventory connects to; may be empty
 	Report  *checks.Report // nil: the host was not reached
@@ -46,11 +46,11 @@ type Member struct {
 }
 
 // unseen tells whether nothing certain is known of the host.
-func (m Member) unseen() bool { return m.Report == nil || blind(m.Report.State) }
+func (m Seen) unseen() bool { return m.Report == nil || blind(m.Report.State) }
 
 // Health is what is wrong with a host, whatever its role: not reached, unknown, replication that does not run
 // or lags more than maxLag. A lag that the server does not tell is too much.
-func Health(m Member, maxLag time.Duration) []Finding {
+func Health(m Seen, maxLag time.Duration) []Finding {
 	if m.Report == nil {
 		return []Finding{{
 			Code: "unreachable", Severity: Critical, Host: m.Host, Text: fmt.Sprintf("%s was not reached: %s", m.Host, m.Why),
@@ -130,12 +130,12 @@ func sourceName(c checks.Source) string {
 
 // dataServer is a running MySQL or MariaDB on a member.
 type dataServer struct {
-	member Member
+	member Seen
 	in     checks.Instance
 }
 
 // serversOf gives the running servers of a host that speak MySQL.
-func serversOf(m Member) (all []dataServer) {
+func serversOf(m Seen) (all []dataServer) {
 	if m.Report == nil {
 		return nil
 	}

@@ -254,6 +254,29 @@ func (s *GTIDSet) Intersect(o *GTIDSet) *GTIDSet {
 	return s.Minus(s.Minus(o))
 }
 
+// Diverges tells whether a position of MariaDB has another GTID in the place of g: the same domain and number, of another
+// server. Then the histories of the two are not one. MySQL's GTIDs cannot be taken for one another.
+func (s *GTIDSet) Diverges(g GTID) bool {
+	if s == nil || g.Flavor != MariaDB {
+		return false
+	}
+	last, ok := s.last[g.Domain]
+	return ok && last.Number == g.Number && last != g
+}
+
+// DivergesFrom is Diverges for any GTID of another position.
+func (s *GTIDSet) DivergesFrom(o *GTIDSet) bool {
+	if o == nil {
+		return false
+	}
+	for _, g := range o.last {
+		if s.Diverges(g) {
+			return true
+		}
+	}
+	return false
+}
+
 // Through is the set with everything before what it holds: of each source every number up to its last. MySQL alone;
 // a position of MariaDB is that already.
 func (s *GTIDSet) Through() *GTIDSet {

@@ -111,8 +111,8 @@ func (l *Log) refuseCopies() error {
 		}
 		starts[key] = f
 		if other := names[f.Name]; other != nil {
-			return fmt.Errorf("order binary logs: two different files are named %s: %s of server %d and %s of server %d: give those of one server",
-				f.Name, other.Path, other.Format.header.ServerID, f.Path, f.Format.header.ServerID)
+			return fmt.Errorf("order binary logs: two different files are named %s, %s and %s: give those of one server%s",
+				f.Name, other.Path, f.Path, twoServers(other, f))
 		}
 		names[f.Name] = f
 	}
@@ -200,8 +200,8 @@ func number(name string) int64 {
 func checkNeighbours(a, b *File) error {
 	if !b.Previous.Equal(a.Previous) {
 		if !b.Previous.ContainsSet(a.Previous) {
-			return fmt.Errorf("order binary logs: neither of %s and %s comes after the other: before the first were %s, before the second %s; give the files of one server",
-				a.Path, b.Path, a.Previous, b.Previous)
+			return fmt.Errorf("order binary logs: neither of %s and %s comes after the other: before the first were %s, before the second %s; give the files of one server%s",
+				a.Path, b.Path, a.Previous, b.Previous, twoServers(a, b))
 		}
 		return nil
 	}
@@ -211,19 +211,33 @@ func checkNeighbours(a, b *File) error {
 	return checkLink(a, b)
 }
 
+// twoServers is what to do with files of two servers, as they are left by a failover; empty where they are of one. They
+// are not joined here: whether the second server had all of the first one's is asked of the target, between two runs.
+func twoServers(a, b *File) string {
+	first, second := a.Format.header.ServerID, b.Format.header.ServerID
+	if first == second {
+		return ""
+	}
+	how := "which leaves out by their GTIDs what is on the target by then"
+	if a.Format.Flavor == MySQL && a.Previous.Empty() && b.Previous.Empty() {
+		how = "which leaves out by their GTIDs what is on the target by then; without GTIDs give --start-position with where the second took over"
+	}
+	return fmt.Sprintf(" (they are of servers %d and %d, as after a failover: replay the files of the one that was the primary first, then those of the other as a run of its own, %s)", first, second, how)
+}
+
 // checkLink holds two files against each other by name: the rotate event of the first names the second, or,
 // where the server stopped or crashed instead, the number in the name is the next one.
 func checkLink(a, b *File) error {
 	if a.tail == tailRotated {
 		// A renamed copy mostly still has the old name in it: host1-binlog.000012.
 		if !strings.Contains(b.Name, a.next) {
-			return fmt.Errorf("order binary logs: after %s comes %s, which is not there; the next file is %s: add the missing files, or give renamed ones their old names",
-				a.Path, a.next, b.Path)
+			return fmt.Errorf("order binary logs: after %s comes %s, which is not there; the next file is %s: add the missing files, or give renamed ones their old names%s",
+				a.Path, a.next, b.Path, twoServers(a, b))
 		}
 		return nil
 	}
 	if na, nb := number(a.Name), number(b.Name); na < 0 || nb != na+1 {
-		return fmt.Errorf("order binary logs: nothing proves that %s comes right after %s: add the missing files, or give renamed ones their old names", b.Path, a.Path)
+		return fmt.Errorf("order binary logs: nothing proves that %s comes right after %s: add the missing files, or give renamed ones their old names%s", b.Path, a.Path, twoServers(a, b))
 	}
 	if a.tail == tailOpen && a.inUse() {
 		return fmt.Errorf("order binary logs: %s was copied while its server was writing it, and %s follows: take another copy of it", a.Path, b.Path)

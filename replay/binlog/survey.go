@@ -242,10 +242,10 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 		return nil
 	}
 	if missing := next.Previous.Minus(all); !missing.Empty() {
-		return fmt.Errorf("between %s and %s the transactions %s are missing: add the files that hold them", f.Path, next.Path, missing)
+		return fmt.Errorf("between %s and %s the transactions %s are missing: add the files that hold them%s", f.Path, next.Path, missing, twoServers(f, next))
 	}
-	return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain",
-		f.Path, all.Minus(next.Previous), next.Path)
+	return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain%s",
+		f.Path, all.Minus(next.Previous), next.Path, twoServers(f, next))
 }
 
 // checkPosition compares MariaDB's positions by domain. A domain that had nothing in the file may have been
@@ -253,13 +253,13 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 func checkPosition(f, next *File, all, in *GTIDSet) error {
 	for domain, g := range next.Previous.last {
 		if all.last[domain] != g {
-			return fmt.Errorf("between %s and %s transactions are missing: the first ends at %s of domain %d, the second begins after %s; add the files between them",
-				f.Path, next.Path, all.last[domain], domain, g)
+			return fmt.Errorf("between %s and %s transactions are missing: the first ends at %s of domain %d, the second begins after %s; add the files between them%s",
+				f.Path, next.Path, all.last[domain], domain, g, twoServers(f, next))
 		}
 	}
 	for domain, g := range in.last {
 		if _, ok := next.Previous.last[domain]; !ok {
-			return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain", f.Path, g, next.Path)
+			return fmt.Errorf("%s holds %s, which %s does not know to come before it: they are not of one chain%s", f.Path, g, next.Path, twoServers(f, next))
 		}
 	}
 	return nil

@@ -172,15 +172,21 @@ func (s *table) insert(after *image, ctx Context) error {
 	return nil
 }
 
-func (s *table) remove(before *image) error {
+// find is the entry of the row that a before-image is of, held against what is known of it.
+func (s *table) find(before *image, what string) (uint32, *entry, error) {
 	key, err := s.keyImage(s.key[:0], before, nil)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	s.key = key
 	i := s.lookup(key)
 	x := s.entries.at(i)
-	if err := s.expect(x, before, "delete"); err != nil {
+	return i, x, s.expect(x, before, what)
+}
+
+func (s *table) remove(before *image) error {
+	i, x, err := s.find(before, "delete")
+	if err != nil {
 		return err
 	}
 	s.depart(i, before)
@@ -189,14 +195,8 @@ func (s *table) remove(before *image) error {
 }
 
 func (s *table) update(before, after *image, ctx Context) error {
-	key, err := s.keyImage(s.key[:0], before, nil)
+	i, x, err := s.find(before, "update")
 	if err != nil {
-		return err
-	}
-	s.key = key
-	i := s.lookup(key)
-	x := s.entries.at(i)
-	if err := s.expect(x, before, "update"); err != nil {
 		return err
 	}
 	if s.Recomputed && x.known&computed != 0 && x.context != ctx {

@@ -19,7 +19,7 @@ const (
 // that mysqlbinlog's output runs in. It belongs to one goroutine.
 type State struct {
 	flavor  binlog.Flavor
-	version int // of the target, as versionNumber
+	version int // of the target, as binlog.VersionNumber
 
 	nums [settings]int64 // of the sticky settings, -1: the log has not said it
 	text [texts]string   // of the sticky settings that are texts, empty: the log has not said it
@@ -47,7 +47,7 @@ type statement struct {
 // New is the state of a fresh session of a target of that flavor and version, as VERSION() gives it. Of a text
 // that is no version (there is no target to --plan with) the newest is taken.
 func New(target binlog.Flavor, version string) *State {
-	s := &State{flavor: target, version: versionNumber(version)}
+	s := &State{flavor: target, version: binlog.VersionNumber(version)}
 	if s.version == 0 {
 		s.version = newest
 	}

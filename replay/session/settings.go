@@ -95,7 +95,7 @@ var optionBits = []optionBit{
 }
 
 func mariaDBFrom(f *binlog.Format, version int) bool {
-	return f.Flavor == binlog.MariaDB && versionNumber(f.ServerVersion) >= version
+	return f.Flavor == binlog.MariaDB && binlog.VersionNumber(f.ServerVersion) >= version
 }
 
 // writesExplicitDefaults: the bit came with a bug fix (MDEV-29078) in the middle of several series.
@@ -103,7 +103,7 @@ func writesExplicitDefaults(f *binlog.Format) bool {
 	if !mariaDBFrom(f, 100517) {
 		return false
 	}
-	version := versionNumber(f.ServerVersion)
+	version := binlog.VersionNumber(f.ServerVersion)
 	first := map[int]int{1006: 100609, 1007: 100705, 1008: 100804, 1009: 100902}
 	return version >= first[version/100]
 }

@@ -112,14 +112,3 @@ func FuzzEvents(f *testing.F) {
 		}
 	})
 }
-
-func TestVersionNumber(t *testing.T) {
-	for text, want := range map[string]int{
-		"8.0.36": 80036, "9.7.4-2": 90704, "10.11.19-MariaDB-0+deb12u1-log": 101119, "5.7.44-log": 50744,
-		"": 0, "8": 0, "8.0": 0, "eight": 0, "8.x.1": 0, "8.0.100": 0,
-	} {
-		if got := versionNumber(text); got != want {
-			t.Errorf("%q is %d, want %d", text, got, want)
-		}
-	}
-}

@@ -263,14 +263,10 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 // 8.0.14 and later know it. The version stands behind the event's header and the log's version, 50 bytes padded.
 func (s *Server) versionsOf(format []byte) string {
 	const start, length = binlog.HeaderLen + 2, 50
-	log, err := parseVersion(string(format[start : start+length]))
-	if err != nil {
+	number := binlog.VersionNumber(string(format[start : start+length]))
+	if number == 0 || binlog.VersionNumber(s.Version) < 80014 {
 		return ""
 	}
-	if target, err := parseVersion(s.Version); err != nil || target.before(version{8, 0, 0}) || target.major == 8 && target.minor == 0 && target.patch < 14 {
-		return ""
-	}
-	number := log.major*10000 + log.minor*100 + log.patch
 	return fmt.Sprintf("SET @@session.original_server_version=%d, @@session.immediate_server_version=%d", number, number)
 }
 

@@ -42,7 +42,7 @@ func (p *preflight) gtids(ctx context.Context) ([]error, error) {
 
 // resetGTIDs is the statement that empties gtid_executed: MySQL 8.2 gave it its new name, 8.4 took away the old one.
 func (s *Server) resetGTIDs() string {
-	if v, err := parseVersion(s.Version); err == nil && v.before(version{8, 2, 0}) {
+	if binlog.VersionNumber(s.Version) < 80200 {
 		return "RESET MASTER"
 	}
 	return "RESET BINARY LOGS AND GTIDS"
@@ -51,7 +51,7 @@ func (s *Server) resetGTIDs() string {
 // position is gtids for MariaDB, where a backup of a primary brings no position along: without one there is nothing to
 // hold against the log.
 func (p *preflight) position(executed *binlog.GTIDSet) []error {
-	if p.log.Partial || executed.Empty() || executed.ContainsSet(p.log.Before) {
+	if p.log.Partial || executed.Empty() || executed.ContainsSet(p.log.Before) && !executed.DivergesFrom(p.log.Before) {
 		return nil
 	}
 	return []error{errors.New("the log begins behind transactions that it does not have: its first file follows " + p.log.Before.String() +

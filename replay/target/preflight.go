@@ -61,34 +61,17 @@ func (s *Server) TakesLog(f *binlog.Format) error {
 	if f.Flavor != s.Flavor {
 		return fmt.Errorf("check version: the target is %s %s, the log is %s's", flavorName(s.Flavor), s.Version, flavorName(f.Flavor))
 	}
-	have, err := parseVersion(s.Version)
-	if err != nil {
-		return fmt.Errorf("check version of the target: %w", err)
+	have, need := binlog.VersionNumber(s.Version), binlog.VersionNumber(f.ServerVersion)
+	for text, number := range map[string]int{s.Version: have, f.ServerVersion: need} {
+		if number == 0 {
+			return fmt.Errorf("check version: %q is not understood", text)
+		}
 	}
-	need, err := parseVersion(f.ServerVersion)
-	if err != nil {
-		return fmt.Errorf("check version of the log: %w", err)
-	}
-	if have.before(need) {
-		return fmt.Errorf("check version: the target is %s, older than the log's %s: restore onto %d.%d or newer", s.Version, f.ServerVersion, need.major, need.minor)
+	// Within a series the format of the log does not change.
+	if have/100 < need/100 {
+		return fmt.Errorf("check version: the target is %s, older than the log's %s: restore onto %d.%d or newer", s.Version, f.ServerVersion, need/10000, need/100%100)
 	}
 	return nil
-}
-
-// version is a series of releases.
-type version struct{ major, minor, patch int }
-
-func parseVersion(text string) (version, error) {
-	var v version
-	if _, err := fmt.Sscanf(strings.TrimPrefix(text, "5.5.5-"), "%d.%d.%d", &v.major, &v.minor, &v.patch); err != nil {
-		return v, fmt.Errorf("version %q is not understood", text)
-	}
-	return v, nil
-}
-
-// before compares the series alone: within one the format of the log does not change.
-func (v version) before(o version) bool {
-	return v.major < o.major || v.major == o.major && v.minor < o.minor
 }
 
 func flavorName(f binlog.Flavor) string {

@@ -260,6 +260,7 @@ func testPosition(t *testing.T, s *Server) {
 	}{
 		{position: ""}, // a backup of a primary brings none along
 		{position: "0-1-7"}, {position: "0-2-9"}, {position: "0-1-3", partial: true},
+		{position: "0-2-7", refused: []string{"gtid_slave_pos is 0-2-7"}}, // the same number, of another server
 		{position: "0-1-6", refused: []string{"begins behind", "gtid_slave_pos is 0-1-6", "SET GLOBAL gtid_slave_pos='0-1-7'"}},
 		{position: "1-1-9", refused: []string{"gtid_slave_pos is 1-1-9"}},
 	} {

@@ -136,8 +136,7 @@ func (s *Session) aloneUndone(ctx context.Context, statements []string) (bool, e
 		return false, nil
 	}
 	if s.run.server.Flavor == binlog.MySQL {
-		v, err := parseVersion(s.run.server.Version)
-		return err == nil && !v.before(version{8, 0, 0}), nil
+		return binlog.VersionNumber(s.run.server.Version) >= 80000, nil
 	}
 	switch words[0] + " " + words[1] {
 	case "CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "DROP INDEX", "CREATE DATABASE":
