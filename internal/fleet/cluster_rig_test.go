@@ -165,8 +165,9 @@ func takeUnlisted(t *testing.T, h *realHosts, top *testrig.Topology) {
 		t.Fatal(err)
 	}
 	r := unlisted.run(t, "db6", "rotate-certificates", RunOptions{Allow: []string{"replica"}, JSON: true})
-	if r.status != 0 || !strings.Contains(r.stdout, `"relies_on":["`+h.Host("db4").Addr.String()+`","`+h.Host("db5").Addr.String()+`"]`) {
-		t.Errorf("%+v", r)
+	source, replica := h.Host("db4").Addr.String(), h.Host("db5").Addr.String()
+	if r.status != 0 || !strings.Contains(r.stdout, `"relies_on":["`+source+`","`+replica+`"]`) && !strings.Contains(r.stdout, `"relies_on":["`+source+`","db5"]`) {
+		t.Errorf("%+v", r) // by the name that db5 reports, or by the address that it comes from, and once
 	}
 	query(t, top.Servers["db5"], "STOP REPLICA SQL_THREAD")
 	defer query(t, top.Servers["db5"], "START REPLICA")

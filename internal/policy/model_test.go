@@ -383,6 +383,12 @@ func (m *model) judge(op *operation, r *checks.Report) {
 		if in.State == checks.Primary {
 			fail("%s is a primary or a source", s.name)
 		}
+		for _, h := range m.servers {
+			if h.source == s.n && h.machine != s.machine && h.runs && !h.gone && h.reached && !m.booting(h) && in.State != checks.Stopped &&
+				(in.State == checks.Replica || op.class == checks.Destructive && s.listed) {
+				fail("%s has a source in %s, which is to be taken", h.name, s.name)
+			}
+		}
 		if in.State == checks.Stopped || in.State == checks.Idle {
 			if op.class == checks.Disruptive {
 				continue // keeps its data, and serves nobody
