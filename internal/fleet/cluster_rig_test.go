@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -195,9 +194,8 @@ func lagRefuses(t *testing.T, h *realHosts, top *testrig.Topology) {
 	if err := os.WriteFile(strict.config, []byte(strings.Replace(string(text), "[defaults]", "[defaults]\nmax_lag = \"3s\"", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, unlock := context.WithCancel(t.Context())
 	var locked sync.WaitGroup
-	locked.Go(func() { _, _ = top.Servers["db2"].Query(ctx, "FLUSH TABLES WITH READ LOCK; SELECT SLEEP(100)") })
+	locked.Go(func() { _, _ = top.Servers["db2"].Query(t.Context(), "FLUSH TABLES WITH READ LOCK; SELECT SLEEP(100)") })
 	eventually(t, 60*time.Second, "db2 lags", func() bool {
 		status, err := top.Servers["db2"].ReplicaStatus(t.Context())
 		return err == nil && len(status["Seconds_Behind_Source"]) > 0 && status["Seconds_Behind_Source"] >= "4" && status["Seconds_Behind_Source"] != "NULL"
@@ -207,17 +205,15 @@ func lagRefuses(t *testing.T, h *realHosts, top *testrig.Topology) {
 		!strings.Contains(r.stderr, "to proceed: wait for db2 to catch up, then run this again\n") {
 		t.Errorf("%+v", r)
 	}
-	unlock()
-	locked.Wait()
-	query(t, top.Servers["db2"], "SELECT 1")
 	killSleepers(t, top.Servers["db2"])
+	locked.Wait()
 	caughtUp(t, top)
 	if r := strict.run(t, "db3", "rotate-certificates", RunOptions{Allow: []string{"replica"}}); r.status != 0 {
 		t.Errorf("once it has caught up: %+v", r)
 	}
 }
 
-// killSleepers ends the sessions whose client has gone, and with them their locks.
+// killSleepers ends the sessions that sleep, and with them their locks.
 func killSleepers(t *testing.T, s *testrig.Server) {
 	t.Helper()
 	rows, err := s.Query(t.Context(), "SELECT ID AS id FROM information_schema.processlist WHERE INFO LIKE 'SELECT SLEEP%'")
