@@ -257,6 +257,9 @@ func (r auditRow) result() (cell report.Cell, took string) {
 	if r.Event == "end" {
 		end = &r.Entry
 	}
+	if r.Event == "health" {
+		return report.Cell{Text: strings.TrimSuffix(r.Outcome+": "+r.Facts, ": ")}, ""
+	}
 	if end == nil {
 		why := strings.Join(r.Reasons, " ")
 		if r.Verdict == "" {

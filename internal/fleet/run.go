@@ -40,7 +40,7 @@ type RunOptions struct {
 	JSON            bool
 	NoWaitHealthy   bool             // do not wait, after a disruptive command, until the host is what it was
 	WaitTimeout     time.Duration    // how long to wait for that; 0: 15 minutes
-	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
+	Interrupts      <-chan os.Signal `json:"-"` // the first one stops the commands, the second one leaves
 }
 
 // Run is one command on a set of hosts.

@@ -36,11 +36,11 @@ func newWorld(t testing.TB, replicas int) *world {
 
 func (w *world) add(name string, r *checks.Report) {
 	r.Facts = map[string]string{"boot_id": "boot-" + name, "machine_id": "machine-" + name}
-	w.Members = append(w.Members, Member{Name: name, Addresses: []string{"10.0.0." + strings.TrimPrefix(name, "db")}, Clusters: []string{"users"}, Report: r})
+	w.Members = append(w.Members, ClusterMember{Name: name, Addresses: []string{"10.0.0." + strings.TrimPrefix(name, "db")}, Clusters: []string{"users"}, Report: r})
 }
 
-func (w *world) m(name string) *Member {
-	i := slices.IndexFunc(w.Members, func(m Member) bool { return m.Name == name })
+func (w *world) m(name string) *ClusterMember {
+	i := slices.IndexFunc(w.Members, func(m ClusterMember) bool { return m.Name == name })
 	if i < 0 {
 		w.t.Fatalf("no member %s", name)
 	}
