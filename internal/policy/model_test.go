@@ -42,6 +42,7 @@ type truth struct {
 	reached       bool   // over SSH
 	listed        bool   // in hosts.toml
 	io, sql       bool   // threads
+	ghost         bool   // its IO thread has ended, and its source has not noticed
 	lag           int    // seconds, and transactions that it lacks
 	delay         bool   // on purpose
 	writable      bool   // not read-only
@@ -74,7 +75,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		if n > 1 {
 			s.source = 1
 		}
-		if n > 2 && m.rng.IntN(8) == 0 {
+		if n > 1 && m.rng.IntN(8) == 0 {
 			s.machine = fmt.Sprintf("m%d", n-1) // one machine, two servers
 		}
 		if n > 2 && m.rng.IntN(8) == 0 {
@@ -136,7 +137,7 @@ func (m *model) happen() {
 	what := ""
 	switch m.rng.IntN(20) {
 	case 0:
-		s.io, what = !s.io, "IO thread"
+		s.io, s.ghost, what = !s.io, m.rng.IntN(2) == 0, "IO thread"
 	case 1:
 		s.sql, what = !s.sql, "SQL thread"
 	case 2:
@@ -256,7 +257,7 @@ func (m *model) instance(s *truth) checks.Instance {
 		in.Sources = []checks.Source{c}
 	}
 	for _, other := range m.servers {
-		if other.source == s.n && other.runs && !other.gone && other.io && !other.liar {
+		if other.source == s.n && other.runs && !other.gone && (other.io || other.ghost) && !other.liar {
 			in.Replicas = append(in.Replicas, checks.ReplicaRef{UUID: u(other.n), ServerID: fmt.Sprint(other.n), Host: "name-of-nobody", Port: 3306})
 		}
 	}
@@ -410,7 +411,7 @@ func (m *model) away(op *operation) int {
 	for _, s := range m.servers {
 		// One that neither its source nor hosts.toml nor itself tells of is known to nobody.
 		up := m.one(op.target.source)
-		tells := s.reached && !m.booting(s) || s.io && !s.liar
+		tells := s.reached && !m.booting(s) || (s.io || s.ghost) && !s.liar
 		known := s.source == op.target.source && s.source != 0 && s.runs && !s.gone && tells || s.listed && (op.target.listed || up != nil && up.listed) && s.n != op.target.source
 		idle := op.target.source == 0
 		if s.machine == op.target.machine || !known || idle && s.n == 1 {
