@@ -1998,7 +1998,7 @@ use_override() {
 		g_file=$g_dir/override.$q_override
 		[ -r "$g_file" ] || continue
 		read -r g_until g_boot g_machine g_state g_old g_rest <"$g_file" || g_until=0
-		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then
+		if lapsed; then
 			no_override override-lapsed "the override $q_override has lapsed: it lasts ten minutes, and not beyond a boot"
 		elif [ "$g_rest" != "$g_command" ]; then
 			no_override override-command "the override $q_override was given for another command"
@@ -2013,6 +2013,12 @@ use_override() {
 	no_override override-unknown "this host has given no override $q_override, or it has been used"
 }
 
+# lapsed tells whether an override no longer counts; one that cannot be read does not.
+lapsed() {
+	case $g_until in '' | *[!0-9]*) return 0 ;; esac
+	[ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]
+}
+
 no_override() {
 	h_verdict=refuse
 	reason "$1" "$2" "look at the reasons again, and use the override that comes with them"
@@ -2025,7 +2031,7 @@ offer_override() {
 	for g_file in "$h_dir"/override.*; do
 		[ -r "$g_file" ] || continue
 		read -r g_until g_boot _ <"$g_file" || g_until=0
-		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then set -- "$@" "$g_file"; fi
+		if lapsed; then set -- "$@" "$g_file"; fi
 	done
 	[ $# = 0 ] || rm -f "$@"
 	read -r g_id 2>/dev/null </proc/sys/kernel/random/uuid || return 0
