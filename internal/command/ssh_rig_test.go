@@ -165,8 +165,9 @@ func (s said) refused(t *testing.T, what string, status int) {
 	}
 }
 
-// TestSSHOnRealHosts stands in for ssh, by hand and for the programs that call it, on hosts with real servers.
-func TestSSHOnRealHosts(t *testing.T) {
+// TestPrefixesOnRealHosts puts `interlock ssh` in the place of ssh, by hand and for the programs that call it, and
+// `interlock local` before commands of this machine, on hosts with real servers.
+func TestPrefixesOnRealHosts(t *testing.T) {
 	f := newFleet(t)
 	for _, part := range []struct {
 		name string
@@ -183,6 +184,10 @@ func TestSSHOnRealHosts(t *testing.T) {
 		{"rsync", sshRsync},
 		{"git", sshGit},
 		{"ansible", sshAnsible},
+		{"local: refusals", localRefusals},
+		{"local: a command that fails", localFails},
+		{"local: a host that boots", localBoots},
+		{"local: until", localUntil},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, f) })
 	}
