@@ -14,9 +14,9 @@ import (
 	"interlock/replay/target"
 )
 
-// missingRow is a row that the log deletes or updates and that the target does not have. The server names its table
+// missingRowError is a row that the log deletes or updates and that the target does not have. The server names its table
 // alone (error 1032).
-type missingRow struct {
+type missingRowError struct {
 	cause   error
 	layout  *binlog.Table
 	columns []int // that identify the row: the key's, or all that the image has
@@ -24,11 +24,11 @@ type missingRow struct {
 	shown   string
 }
 
-func (e *missingRow) Error() string {
+func (e *missingRowError) Error() string {
 	return fmt.Sprintf("%v: the row with %s is not on the target (wrong backup or start position, or something else has written)", e.cause, e.shown)
 }
 
-func (e *missingRow) Unwrap() error { return e.cause }
+func (e *missingRowError) Unwrap() error { return e.cause }
 
 // searchTime is how long a missing row is looked for. The run has failed already: its message must not wait for ever.
 const searchTime = time.Minute
@@ -50,7 +50,7 @@ func (w *worker) nameRow(ctx context.Context, e *epoch, j *job, c *chunk, cause 
 		return cause
 	}
 	ch := c.changes[n-1]
-	return newMissingRow(cause, j.table, ch.Before, ch.BeforeCols)
+	return newMissingRowError(cause, j.table, ch.Before, ch.BeforeCols)
 }
 
 // firstMissing is how many of n parts it takes for a row to be missing, found by halving.
@@ -104,7 +104,7 @@ func (w *worker) nameRowOfEvents(ctx context.Context, e *epoch, c *chunk, cause 
 	if !ok {
 		return cause
 	}
-	return newMissingRow(cause, t, images[n-1], rows.Before)
+	return newMissingRowError(cause, t, images[n-1], rows.Before)
 }
 
 // splitPlain cuts plain events apart.
@@ -143,13 +143,13 @@ func beforeImages(rows *binlog.Rows) (images [][]byte, ends []int, err error) {
 	return images, ends, nil
 }
 
-// newMissingRow reads from a before-image what identifies the row.
-func newMissingRow(cause error, t *table, image []byte, present binlog.Bitmap) error {
+// newMissingRowError reads from a before-image what identifies the row.
+func newMissingRowError(cause error, t *table, image []byte, present binlog.Bitmap) error {
 	spans := make([]binlog.Span, len(t.layout.Columns))
 	if _, err := t.layout.Image(image, present, spans); err != nil {
 		return errors.Join(cause, err)
 	}
-	m := &missingRow{cause: cause, layout: t.layout, columns: t.info.Key}
+	m := &missingRowError{cause: cause, layout: t.layout, columns: t.info.Key}
 	if m.columns == nil {
 		for i := range spans {
 			if spans[i].State != binlog.Absent {
@@ -184,7 +184,7 @@ func valueOf(image []byte, s binlog.Span) []byte {
 
 // placeRow adds to an error about a missing row which transaction of the epoch changes it first.
 func (x *executor) placeRow(ctx context.Context, e *epoch, to cursor, cause error) error {
-	m, ok := errors.AsType[*missingRow](cause)
+	m, ok := errors.AsType[*missingRowError](cause)
 	if !ok {
 		return cause
 	}
@@ -202,7 +202,7 @@ func (x *executor) placeRow(ctx context.Context, e *epoch, to cursor, cause erro
 
 // firstChange reads a stretch of the log again for the first change to the row; empty: there is none in it (the rows of
 // an XA transaction can lie before it).
-func (e *missingRow) firstChange(ctx context.Context, log *binlog.Log, from, to cursor) (string, error) {
+func (e *missingRowError) firstChange(ctx context.Context, log *binlog.Log, from, to cursor) (string, error) {
 	r, err := log.Read(from.Txn)
 	if err != nil {
 		return "", err
@@ -227,7 +227,7 @@ func (e *missingRow) firstChange(ctx context.Context, log *binlog.Log, from, to 
 }
 
 // changedBy tells whether the transaction that a reader is at changes the row.
-func (e *missingRow) changedBy(ctx context.Context, r *binlog.Reader) (bool, error) {
+func (e *missingRowError) changedBy(ctx context.Context, r *binlog.Reader) (bool, error) {
 	var maps binlog.TableCache
 	for ev, err := range r.Events(ctx) {
 		if err != nil {
@@ -253,7 +253,7 @@ func (e *missingRow) changedBy(ctx context.Context, r *binlog.Reader) (bool, err
 }
 
 // isIn tells whether the row is among the before-images of an event.
-func (e *missingRow) isIn(rows *binlog.Rows) (bool, error) {
+func (e *missingRowError) isIn(rows *binlog.Rows) (bool, error) {
 	t := rows.Table
 	if t == nil || rows.Before == nil || rows.Kind == binlog.PartialUpdateRows || t.Schema != e.layout.Schema || t.Name != e.layout.Name || len(t.Columns) != len(e.layout.Columns) {
 		return false, nil
@@ -275,7 +275,7 @@ func (e *missingRow) isIn(rows *binlog.Rows) (bool, error) {
 }
 
 // is tells whether an image is the row's.
-func (e *missingRow) is(image []byte, spans []binlog.Span) bool {
+func (e *missingRowError) is(image []byte, spans []binlog.Span) bool {
 	for i, column := range e.columns {
 		value := valueOf(image, spans[column])
 		if (value == nil) != (e.values[i] == nil) || !bytes.Equal(value, e.values[i]) {

@@ -48,7 +48,7 @@ func newApp(r fleet.CommandLine) *cli.App {
 			return usagef("", "no command given")
 		},
 		Commands: []*cli.Command{
-			runCommand(r), sshCommand(), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r),
+			runCommand(r), sshCommand(), localCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r),
 			replayCommand(r), versionCommand(r),
 		},
 	}

@@ -24,13 +24,14 @@ const sshName = "interlock-ssh"
 // sshFlags are interlock's own options of `interlock ssh`, with whether they take a value. They stand before HOST; ssh
 // itself has no long ones.
 func sshFlags() map[string]bool {
-	return map[string]bool{"allow": true, "config": true, "transport": true, "started-fd": true, "help": false}
+	return map[string]bool{"allow": true, "config": true, "transport": true, "override": true, "reason": true, "started-fd": true, "help": false}
 }
 
-const sshUsage = `interlock ssh [--config FILE] [--allow WORDS] [--transport native|openssh] [ssh's options] HOST [COMMAND]
+const sshUsage = `interlock ssh [--config FILE] [--allow WORDS] [--override ID --reason TEXT] [--transport native|openssh]
+              [ssh's options] HOST [COMMAND]
 
-As ssh, whose options these are. --allow takes the words of interlock run, and shell: open a shell on a
-live host where hosts.toml says require_shell_allow. The exit status is the command's own, or 255.
+As ssh, whose options these are. The long ones are those of interlock run; --allow also takes shell: open a
+shell on a live host where hosts.toml says require_shell_allow. The exit status is the command's own, or 255.
 As interlock-ssh (a symbolic link to interlock) it takes ssh's options alone.
 `
 
@@ -78,6 +79,10 @@ func ssh(args []string, long map[string]bool, stdout io.Writer) error {
 			o.Allow = append(o.Allow, words(l.Value)...)
 		case "config":
 			o.Config = l.Value
+		case "override":
+			o.Override = l.Value
+		case "reason":
+			o.Reason = l.Value
 		case "transport":
 			o.Transport = l.Value
 		case "started-fd":

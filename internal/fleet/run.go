@@ -58,6 +58,7 @@ type Run struct {
 	members  *members
 	wait     waits
 	halted   halted
+	here     bool // the command runs on this machine (interlock local): no override is offered
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
@@ -107,6 +108,11 @@ func (r *Run) equip(line string) error {
 	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
 		return err
 	}
+	return r.outfit()
+}
+
+// outfit opens what a run of a classified command needs.
+func (r *Run) outfit() (err error) {
 	if r.record, err = newRecord(r.class, r.o); err != nil {
 		return err
 	}

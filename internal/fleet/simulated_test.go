@@ -12,10 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestInterruptedLeavesNoGoroutine leaves a run of 200 hosts half-way, at the first signal and at the second. What
+// TestInterruptedLeavesNoGoroutine leaves a run of 100 hosts half-way, at the first signal and at the second. What
 // hosts and files keep of an interrupted client the tests of the whole program look at.
 func TestInterruptedLeavesNoGoroutine(t *testing.T) {
-	fleet, err := simfleet.Start(simfleet.Options{Hosts: 200, RoundTrip: 10 * time.Millisecond, Inspect: 10 * time.Millisecond,
+	fleet, err := simfleet.Start(simfleet.Options{Hosts: 100, RoundTrip: 10 * time.Millisecond, Inspect: 10 * time.Millisecond,
 		Slow: 500 * time.Millisecond, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -36,10 +36,10 @@ func TestInterruptedLeavesNoGoroutine(t *testing.T) {
 		started := len(fleet.Ledger().Commands)
 		interrupts := make(chan os.Signal, 2)
 		var stdout, stderr safeBuffer
-		hosts := 200
+		hosts := 100
 		run, err := NewRun(RunOptions{
 			Remote: Remote{Config: config, SSHConfig: fleet.Config()}, Hosts: fleet.Set(), Command: []string{"touch /srv/done; sleep 1"}, Shell: "/bin/sh",
-			ExpectHosts: &hosts, SkipRefused: true, SkipUnreachable: hosts, Parallel: 64, Interrupts: interrupts,
+			ExpectHosts: &hosts, SkipRefused: true, SkipUnreachable: hosts, Parallel: 32, Interrupts: interrupts,
 		}, Streams{In: null, Out: &stdout, Err: &stderr})
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestInterruptedLeavesNoGoroutine(t *testing.T) {
 		if err := run.Run(t.Context()); err == nil {
 			t.Errorf("%d signals: it ended well\n%s", signals, stderr.String())
 		}
-		if n := len(fleet.Ledger().Commands) - started; n < 20 || n > 150 {
+		if n := len(fleet.Ledger().Commands) - started; n < 20 || n > 80 {
 			t.Errorf("%d signals: %d commands started\n%s", signals, n, stderr.String())
 		}
 		if err := fleet.Idle(t.Context()); err != nil {

@@ -41,6 +41,8 @@ type SSHOptions struct {
 	Line       *sshrun.CommandLine // the same, read
 	Config     string
 	Allow      []string
+	Override   string // as of RunOptions
+	Reason     string
 	Transport  string           // "": in process where that can, else the system's ssh
 	Interrupts <-chan os.Signal // the first one stops the command, the second one leaves
 	Started    *os.File         // of the process in the background (-f): is told once the command has started
@@ -199,7 +201,11 @@ func (c *SSH) prepare(line string) (*Run, error) {
 	r := &Run{s: c.s, site: c.site, names: []string{c.name}, parallel: 1}
 	r.o = RunOptions{
 		Remote: c.site.flags, Hosts: c.name, Command: []string{line}, Shell: "/bin/sh", Interrupts: c.o.Interrupts,
+		Override: c.o.Override, Reason: c.o.Reason, NoWaitHealthy: true, // whoever calls ssh waits for a reboot by himself
 		Allow: slices.DeleteFunc(slices.Clone(c.o.Allow), func(word string) bool { return word == allowShell }),
+	}
+	if err := r.o.validateOverride(1); err != nil {
+		return nil, err
 	}
 	if c.stdinNull() {
 		null, err := os.Open(os.DevNull)

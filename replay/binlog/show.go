@@ -14,7 +14,8 @@ import (
 // unsigned is the sign of an integer, which the log does not always have. What has no short form, and what the bytes
 // do not fit, is hexadecimal.
 func (c Column) Show(value []byte, unsigned bool) string {
-	text, ok := "", false
+	var text string
+	var ok bool
 	switch c.Type {
 	case ColTiny, ColShort, ColInt24, ColLong, ColLongLong, ColEnum, ColSet:
 		text, ok = showInteger(value, unsigned || c.Type == ColEnum || c.Type == ColSet)

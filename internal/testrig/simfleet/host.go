@@ -11,7 +11,7 @@ import (
 type kind int
 
 const (
-	clear kind = iota
+	clean kind = iota // clear
 	primary
 	replica
 	unknown
@@ -46,7 +46,7 @@ func kindOf(i int) kind {
 	if i%100 == 37 {
 		return unknown
 	}
-	return clear
+	return clean
 }
 
 // state is the word for it in a report.

@@ -1,6 +1,7 @@
 package simfleet
 
 import (
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -88,7 +89,7 @@ func TestFarConn(t *testing.T) {
 	after("the answer came", roundTrip/2)
 	begin = time.Now()
 	near.Close()
-	if _, err := conn.Read(got); err != io.EOF {
+	if _, err := conn.Read(got); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 	after("the end came", roundTrip/2)
@@ -106,7 +107,8 @@ func TestBlackHole(t *testing.T) {
 		if err == nil {
 			conn.Close()
 		}
-		timeout, _ := err.(net.Error)
+		var timeout net.Error
+		errors.As(err, &timeout)
 		switch h.kind {
 		case blackhole:
 			if timeout == nil || !timeout.Timeout() {
