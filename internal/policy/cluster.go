@@ -67,7 +67,7 @@ func (site Site) Assess(class checks.Class, host string) Assessment {
 		a.refuse("cluster-rules", host+" is not among the hosts that were asked", "run this again")
 		return a
 	}
-	s := newScene(site, class, &site.Members[i])
+	s := newScene(site, class, i)
 	found := false
 	for _, t := range s.servers {
 		if t.member != s.target {

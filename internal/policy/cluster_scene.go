@@ -21,8 +21,19 @@ type node struct {
 	in     *checks.Instance
 }
 
-func newScene(site Site, class checks.Class, target *ClusterMember) *scene {
-	s := &scene{Site: site, class: class, target: target}
+func newScene(site Site, class checks.Class, target int) *scene {
+	site.Members = slices.Clone(site.Members)
+	s := &scene{Site: site, class: class, target: &site.Members[target]}
+	taken := map[string]bool{}
+	for i := range site.Members {
+		if m := &site.Members[i]; m.Taken {
+			taken[m.machine()] = true
+		}
+	}
+	for i := range site.Members {
+		m := &site.Members[i]
+		m.Taken = taken[m.machine()] // by whatever name
+	}
 	for i := range site.Members {
 		m := &site.Members[i]
 		if m.Report == nil {

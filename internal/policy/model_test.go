@@ -43,7 +43,7 @@ type truth struct {
 	listed        bool   // in hosts.toml
 	io, sql       bool   // threads
 	ghost         bool   // its IO thread has ended, and its source has not noticed
-	lag           int    // seconds, and transactions that it lacks
+	lag           int    // seconds; above 100 also the transactions that it lacks
 	delay         bool   // on purpose
 	writable      bool   // not read-only
 	liar          bool   // reports what it does not have, and its source does not know it
@@ -59,6 +59,7 @@ type operation struct {
 	target   *truth
 	class    checks.Class
 	relies   []string // leased
+	quiet    bool     // nothing shows yet of what it does to the host
 }
 
 func newModel(t *testing.T, seed uint64) *model {
@@ -120,7 +121,7 @@ func (m *model) replicate() {
 				continue
 			}
 			has := up.set
-			if s.lag > 0 {
+			if s.lag > 100 { // a smaller one is a large transaction under way
 				has = GTIDs{}
 				if last := m.written - int64(s.lag); last > 0 {
 					has = GTIDs{sources: map[string][]gtidRange{u(1): {{1, last}}}}
@@ -322,7 +323,17 @@ func (m *model) heldBy(s *truth, operator string) string {
 
 func (m *model) booting(s *truth) bool {
 	for _, op := range m.running {
-		if op.target.machine == s.machine && op.class == checks.Disruptive {
+		if op.target.machine == s.machine && op.class == checks.Disruptive && !op.quiet {
+			return true
+		}
+	}
+	return false
+}
+
+// taken tells whether an operation is under way on the machine of a server.
+func (m *model) taken(s *truth) bool {
+	for _, op := range m.running {
+		if op.target.machine == s.machine {
 			return true
 		}
 	}
@@ -333,7 +344,7 @@ func (m *model) booting(s *truth) bool {
 func (m *model) attempt(operator string) {
 	s := m.pick()
 	class := checks.Disruptive + checks.Class(m.rng.IntN(2))
-	if !s.reached || m.running[s.name] != nil || m.booting(s) || m.heldBy(s, operator) != "" {
+	if !s.reached || m.taken(s) || m.heldBy(s, operator) != "" {
 		return
 	}
 	r := m.report(s)
@@ -350,7 +361,7 @@ func (m *model) attempt(operator string) {
 	if !d.Run {
 		return
 	}
-	op := &operation{operator: operator, target: s, class: class}
+	op := &operation{operator: operator, target: s, class: class, quiet: m.rng.IntN(3) == 0}
 	if a != nil {
 		op.relies = a.Relies
 		m.history = append(m.history, fmt.Sprintf("%s takes %s with a %s command, relying on %q", operator, s.name, class, op.relies))
@@ -420,7 +431,7 @@ func (m *model) away(op *operation) int {
 		if up != nil && s.machine == up.machine {
 			continue
 		}
-		if !s.reached || m.booting(s) || s.blind || m.heldBy(s, op.operator) != "" || m.running[s.name] != nil || s.listed && !m.serves(s.machine) {
+		if !s.reached || m.booting(s) || s.blind || m.heldBy(s, op.operator) != "" || m.taken(s) || s.listed && !m.serves(s.machine) {
 			machines[s.machine] = true
 		}
 	}
@@ -441,7 +452,7 @@ func (m *model) keeps(op *operation, s *truth, fail func(string, ...any)) {
 	if source == nil {
 		source = m.servers[0]
 	}
-	if !source.reached || !source.runs || source.gone || source.blind || m.running[source.name] != nil {
+	if !source.reached || !source.runs || source.gone || source.blind || m.taken(source) {
 		fail("the source %s of %s is not there", source.name, s.name)
 	}
 	// A server that lies of its own GTIDs deceives everybody; what it says of its source is what the rules check.
@@ -449,7 +460,7 @@ func (m *model) keeps(op *operation, s *truth, fail func(string, ...any)) {
 	holders, all := map[string]bool{}, GTIDs{}
 	for _, h := range m.servers {
 		if h.machine == s.machine || h.machine == source.machine || !h.reached || !h.runs || h.gone || h.blind || h.liar || h.writable || h.delay ||
-			h.lag >= 30 || !h.io || !h.sql || h.source != source.n || m.running[h.name] != nil || m.booting(h) || m.heldBy(h, op.operator) != "" {
+			h.lag >= 30 || !h.io || !h.sql || h.source != source.n || m.taken(h) || m.booting(h) || m.heldBy(h, op.operator) != "" {
 			continue
 		}
 		if lost.known() && !h.set.Contains(lost) {
