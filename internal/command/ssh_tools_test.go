@@ -38,8 +38,8 @@ func sshCopies(t *testing.T, f *hostsOfRig) {
 func sshRsync(t *testing.T, f *hostsOfRig) {
 	f.write(t, "file", "of rsync\n", 0o600)
 	f.run(t, "", "rsync", "-a", "-e", "./"+sshName+" FFF", "file", "app1:/tmp/rsync/").fine(t, "to app1", "")
-	f.run(t, "", "rsync", "-a", "-z", "-e", "./interlock ssh FFF", "app1:/tmp/rsync/", "back/").fine(t, "from app1", "")
-	if got := f.read(t, "back/file"); got != "of rsync\n" {
+	f.run(t, "", "rsync", "-a", "-z", "-e", "./interlock ssh FFF", "app1:/tmp/rsync/", "by-rsync/").fine(t, "from app1", "")
+	if got := f.read(t, "by-rsync/file"); got != "of rsync\n" {
 		t.Errorf("%q came back", got)
 	}
 	f.run(t, "", "rsync", "-a", "-e", "./interlock ssh FFF", "db1:/etc/hostname", "db1-name").fine(t, "from a primary", "")
@@ -94,7 +94,7 @@ func sshAnsible(t *testing.T, f *hostsOfRig) {
 	if !strings.Contains(got.stdout, "UNREACHABLE") || f.there(t, "db1", "/tmp/by-ansible") {
 		t.Errorf("a module on a primary: %+v", got)
 	}
-	if got := f.run(t, "", "ansible", "-i", "inventory", "db1", "-m", "raw", "-a", "cat /etc/hostname"); got.status != 0 || !strings.Contains(got.stdout, "\ndb1\n") {
+	if got := f.run(t, "", "ansible", "-i", "inventory", "db1", "-m", "raw", "-a", "cat /etc/hostname"); got.status != 0 || !strings.Contains(got.stdout, "\ndb1") {
 		t.Errorf("a look at a primary: %+v", got)
 	}
 }
