@@ -293,12 +293,17 @@ func (s said) expect(t *testing.T, want said) {
 }
 
 func sshBackground(t *testing.T, f *hostsOfRig) {
-	f.ssh(t, "", "-f", "app1", "until [ -e /tmp/go ]; do sleep 0.1; done; touch /tmp/background").fine(t, "-f", "")
+	// As with ssh's own, its output stays ours, and nobody would see the end of a pipe.
+	const line = `exec ./interlock ssh FFF -f app1 'until [ -e /tmp/go ]; do sleep 0.1; done; touch /tmp/background; echo end' >background 2>&1`
+	f.run(t, "", "sh", "-c", line).fine(t, "-f", "")
 	if f.there(t, "app1", "/tmp/background") {
 		t.Error("it waited for the command, or that did not wait for us")
 	}
 	f.exec(t, "app1", "touch /tmp/go")
 	until(t, "the command in the background has ended", func() bool { return f.there(t, "app1", "/tmp/background") && f.locked(t) == "" })
+	if got := f.read(t, "background"); got != "end\n" {
+		t.Errorf("its output: %q", got)
+	}
 	f.ssh(t, "", "-f", "db1", "touch /tmp/ran").refused(t, "-f to a primary", 255)
 }
 
