@@ -96,7 +96,7 @@ func TestParseAsSSH(t *testing.T) {
 		if strings.Contains(line, "-F none") {
 			args = args[2:]
 		}
-		out, _ := exec.Command(ssh, args...).CombinedOutput()
+		out, _ := exec.CommandContext(t.Context(), ssh, args...).CombinedOutput()
 		theirs := ""
 		if said, err := os.ReadFile(file); err == nil {
 			theirs = strings.TrimSpace(string(said))
@@ -109,7 +109,7 @@ func TestParseAsSSH(t *testing.T) {
 			continue
 		}
 		ask := append(append([]string{"-G"}, c.Without("FG")...), "-F", "none", "--", c.Host)
-		out, err = exec.Command(ssh, ask...).Output()
+		out, err = exec.CommandContext(t.Context(), ssh, ask...).Output()
 		if err != nil {
 			t.Errorf("%s: ssh %q: %v", line, ask, err)
 			continue

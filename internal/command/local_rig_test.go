@@ -49,7 +49,7 @@ func (f *hostsOfRig) waiting(t *testing.T, words ...string) (*os.Process, func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(f.dir, "interlock"), append([]string{"local", "-F", f.SSHConfig()}, words...)...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(f.dir, "interlock"), append([]string{"local", "-F", f.SSHConfig()}, words...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = f.dir, f.env, log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

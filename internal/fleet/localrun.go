@@ -62,7 +62,7 @@ func (l *Local) command(ctx context.Context, holds []*grip) (outcome, error) {
 		names[i] = h.host
 	}
 	argv := l.words(l.o.Command, names)
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...) // asked to stop, and waited for
 	cmd.Env = append(os.Environ(), "INTERLOCK_HOSTS="+strings.Join(bare(names), " "))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.run.s.In, l.run.s.Out, plainErr(l.run.s.Err)
 	begin := time.Now()

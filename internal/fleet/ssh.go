@@ -91,7 +91,7 @@ func (c *SSH) Run(ctx context.Context) error {
 	case background && c.command == "":
 		return c.pass() // ssh says that it cannot
 	case background && c.o.Started == nil:
-		return c.inBackground()
+		return c.inBackground(ctx)
 	case subsystem && c.command == "sftp":
 		return c.sftp(ctx)
 	case subsystem:

@@ -163,7 +163,7 @@ func (c *SSH) decided(r *Run, v *verdict) error {
 
 // inBackground is ssh -f: the same once more in another process, which is left alone once its command has started.
 // Until then it shares the terminal with this one, so that it can ask there.
-func (c *SSH) inBackground() error {
+func (c *SSH) inBackground(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("go to the background: %w", err)
@@ -173,7 +173,7 @@ func (c *SSH) inBackground() error {
 		return fmt.Errorf("go to the background: %w", err)
 	}
 	defer told.Close()
-	cmd := exec.Command(self)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self) // it outlives us
 	cmd.Args = append([]string{"interlock", "ssh", "--started-fd=3"}, c.o.Args...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdout, os.Stderr, []*os.File{tell}
 	err = cmd.Start()
