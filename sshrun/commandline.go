@@ -154,7 +154,8 @@ func (c *CommandLine) destination(text string) error {
 
 // splitPort reads host, host:port, [address] or [address]:port; port is 0 where there is none.
 func splitPort(text string) (host string, port int, err error) {
-	host, number := text, ""
+	host = text
+	var number string
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		if host, number, ok = strings.Cut(inner, "]"); !ok {
 			return "", 0, errors.New("no closing bracket")

@@ -59,7 +59,7 @@ func TestParseCommandLine(t *testing.T) {
 		{"a;b", `error: destination "a;b": host name "a;b": not a host name`},
 	} {
 		got, err := ParseCommandLine(strings.Fields(c.line), long)
-		text := ""
+		var text string
 		if err != nil {
 			text = "error: " + err.Error()
 		} else {
@@ -89,15 +89,14 @@ func TestParseAsSSH(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "said")
 		args := append([]string{"-F", "none", "-o", "ProxyCommand=sh -c 'echo %h %p %r >" + file + "'"}, strings.Fields(line)...)
-		if strings.Contains(line, "-J none") {
-			args = args[2:] // -J and ProxyCommand exclude each other
+		if strings.Contains(line, "-J none") { // it and ProxyCommand exclude each other
 			args = append([]string{"-F", "none", "-G"}, strings.Fields(line)...)
 		}
 		if strings.Contains(line, "-F none") {
 			args = args[2:]
 		}
 		out, _ := exec.CommandContext(t.Context(), ssh, args...).CombinedOutput()
-		theirs := ""
+		var theirs string
 		if said, err := os.ReadFile(file); err == nil {
 			theirs = strings.TrimSpace(string(said))
 		} else {

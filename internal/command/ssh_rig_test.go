@@ -141,7 +141,7 @@ func (f *hostsOfRig) exec(t *testing.T, host, script string) string {
 	if err != nil {
 		t.Fatalf("%s: %v", host, err)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(out)
 }
 
 func (f *hostsOfRig) there(t *testing.T, host, path string) bool {

@@ -77,7 +77,8 @@ func (c *SSH) shell(ctx context.Context) error {
 	required := c.site.inv.Defaults.RequireShellAllow
 	if err != nil && !required {
 		c.s.notef("warning: not recorded: %v", err) // a full disk here must not lock people out
-		r = &Run{s: c.s, site: c.site, names: []string{c.name}, record: &record{}, print: newPrinter(RunOptions{}, c.s, []string{c.name})}
+		r = &Run{s: c.s, site: c.site, names: []string{c.name}, record: &record{}}
+		r.print = newPrinter(RunOptions{}, c.s, r.names)
 	} else if err != nil {
 		return err
 	}

@@ -98,9 +98,9 @@ func (s *scene) enough(t, source node, a *Assessment) {
 	if remain >= least || s.MaxDown == 0 && remain+standings(all, held) >= least {
 		return // where locked ones are what is missing, notDown has said so
 	}
-	first, any := firstOf(all, poor, down, held)
+	first, found := firstOf(all, poor, down, held)
 	code, remedy := "too-few-replicas", fmt.Sprintf("add a replica to %s, then run this again", source.member.Name)
-	if any {
+	if found {
 		code, remedy = codeOf(all), first.remedy
 	}
 	a.refuse(code, s.tooFew(t, source, all, remain, least), remedy)
