@@ -197,7 +197,7 @@ func lagRefuses(t *testing.T, h *realHosts, top *testrig.Topology) {
 	}
 	var locked sync.WaitGroup
 	locked.Go(func() { _, _ = top.Servers["db2"].Query(t.Context(), "FLUSH TABLES WITH READ LOCK; SELECT SLEEP(100)") })
-	eventually(t, 60*time.Second, "db2 lags", func() bool {
+	eventually(t, 4*time.Minute, "db2 lags", func() bool {
 		status, err := top.Servers["db2"].ReplicaStatus(t.Context())
 		return err == nil && len(status["Seconds_Behind_Source"]) > 0 && status["Seconds_Behind_Source"] >= "4" && status["Seconds_Behind_Source"] != "NULL"
 	})
@@ -239,7 +239,7 @@ chmod 755 /usr/local/bin/mysql`)
 		h.exec(t, "db2", "mv /usr/local/bin/mysql.real /usr/local/bin/mysql")
 		query(t, top.Servers["db2"], "START REPLICA")
 	}()
-	eventually(t, 60*time.Second, "db1 has forgotten db2", func() bool {
+	eventually(t, 4*time.Minute, "db1 has forgotten db2", func() bool {
 		rows, err := top.Servers["db1"].Query(t.Context(), "SHOW REPLICAS")
 		return err == nil && len(rows) == 1
 	})
@@ -369,7 +369,7 @@ func notBack(t *testing.T, h *realHosts, top *testrig.Topology) {
 func clientKilled(t *testing.T, h *realHosts, top *testrig.Topology) {
 	h.exec(t, "db3", "rm -f /tmp/rotated")
 	cmd := h.child(t, RunOptions{Hosts: "db3", Command: []string{"rotate-certificates 300"}, Allow: []string{"replica"}})
-	eventually(t, 60*time.Second, "it runs", func() bool { return h.there(t, "db3", "/tmp/rotated") })
+	eventually(t, 4*time.Minute, "it runs", func() bool { return h.there(t, "db3", "/tmp/rotated") })
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -386,12 +386,12 @@ func clientKilled(t *testing.T, h *realHosts, top *testrig.Topology) {
 			h.exec(t, host, "rm -f /var/lib/interlock/lease.*") // as if a minute had passed
 		}
 	} else {
-		eventually(t, 90*time.Second, "the leases have run out", func() bool { return h.held(t, "db1") == "" })
+		eventually(t, 4*time.Minute, "the leases have run out", func() bool { return h.held(t, "db1") == "" })
 	}
 	if err := h.Host("db3").Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 90*time.Second, "db3 replicates", func() bool { return top.Servers["db3"].WaitReplicating(t.Context()) == nil })
+	eventually(t, 4*time.Minute, "db3 replicates", func() bool { return top.Servers["db3"].WaitReplicating(t.Context()) == nil })
 	caughtUp(t, top)
 	if r := h.run(t, "db3", "rotate-certificates", RunOptions{Allow: []string{"replica"}}); r.status != 0 {
 		t.Errorf("after a boot: %+v", r)
@@ -425,7 +425,7 @@ func (h *realHosts) child(t *testing.T, o RunOptions) *exec.Cmd {
 func networkCut(t *testing.T, h *realHosts, top *testrig.Topology) {
 	h.exec(t, "db2", "rm -f /tmp/rotated")
 	s := h.start(t, RunOptions{Hosts: "db[2-3]", Command: []string{"rotate-certificates 45"}, Allow: []string{"replica"}, ExpectHosts: n(2)}, "")
-	eventually(t, 60*time.Second, "it runs", func() bool { return h.there(t, "db2", "/tmp/rotated") })
+	eventually(t, 4*time.Minute, "it runs", func() bool { return h.there(t, "db2", "/tmp/rotated") })
 	if err := h.Host("db2").CutNetwork(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -439,7 +439,7 @@ func networkCut(t *testing.T, h *realHosts, top *testrig.Topology) {
 	if err := h.Host("db2").JoinNetwork(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 90*time.Second, "the command has ended and the lock is gone", func() bool { return h.held(t, "db2") == "" })
+	eventually(t, 4*time.Minute, "the command has ended and the lock is gone", func() bool { return h.held(t, "db2") == "" })
 	caughtUp(t, top)
 	if r := h.run(t, "db3", "rotate-certificates", RunOptions{Allow: []string{"replica"}}); r.status != 0 {
 		t.Errorf("once it is back: %+v", r)
