@@ -2,6 +2,7 @@
 # test   what is missing, the rig's hosts and servers, and every test (root: the hosts are namespaces)
 # check  format, vet, golangci-lint, shellcheck, the race detector
 # bench  measured comparisons; prints the table of the README
+# bench-fleet  200 real hosts beside clush and pssh, 5,000 simulated ones, and what an interrupted run leaves behind
 # bench-replay  replay beside the pipe, the server's own applier and LOAD DATA, on the same logs
 # torture  replay against the pipe on hundreds of random histories, with kills: hours
 
@@ -18,7 +19,7 @@ RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./repla
 
 SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.cache/*' -not -path '*/testdata/*')
 
-.PHONY: build demo test check bench bench-replay torture prepare packages
+.PHONY: build demo test check bench bench-fleet bench-replay torture prepare packages
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o interlock .
@@ -38,7 +39,12 @@ check: packages $(GOLANGCI_LINT)
 	$(GO) test -count=1 -race -short -timeout 8m $(RACE_PACKAGES)
 
 bench: prepare
-	cd bench && $(GO) run .
+	cd bench && $(GO) run . -only run,budget,explain,fleet
+
+# One round is six minutes on two quiet cores; more: make bench-fleet FLEET='-fleet-rounds 3'
+FLEET ?= -fleet-rounds 1
+bench-fleet: prepare
+	cd bench && $(GO) run . -only fleet,scale $(FLEET)
 
 bench-replay: prepare
 	@.ci/packages bench

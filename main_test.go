@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"interlock": main})
+	testscript.Main(m, map[string]func(){"interlock": main, "interlock-ssh": main})
 }
 
 // TestScripts runs the command line as its users do, in a directory of its own, without any host: every

@@ -2,7 +2,8 @@
 // one table. docs/performance.md says what the numbers mean. It needs root, for the rig's hosts.
 //
 //	make bench
-//	cd bench && go run . [-rounds N] [-fleet-rounds N] [-only WORD[,WORD]]
+//	make bench-fleet
+//	cd bench && go run . [-rounds N] [-fleet-rounds N] [-sims N] [-only WORD[,WORD]]
 //
 // A bar that is missed is printed as missed; the exit status says only whether everything could be measured.
 package main
@@ -45,6 +46,7 @@ type bench struct {
 
 	rounds      int // of what takes a fraction of a second
 	fleetRounds int // of what takes many seconds
+	sims        int // simulated hosts
 }
 
 // part is a group of rows that can be asked for by its word.
@@ -67,6 +69,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 21, "`N` rounds of what is done on one host")
 	fleetRounds := flags.Int("fleet-rounds", 3, "`N` rounds of what is done on 200 hosts, and on 5,000")
+	simulated := flags.Int("sims", 5000, "simulate `N` hosts, a multiple of 200; the bars are for 5000")
 	only := flags.String("only", "", "measure these `WORDS` alone: run, budget, explain, fleet, scale")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -80,7 +83,10 @@ func run(ctx context.Context, args []string) (err error) {
 	if *rounds < 1 || *fleetRounds < 1 {
 		return errors.New("-rounds and -fleet-rounds are 1 or more")
 	}
-	b := &bench{rounds: *rounds, fleetRounds: *fleetRounds}
+	if *simulated < 200 || *simulated%200 != 0 || *simulated > 20_000 {
+		return errors.New("-sims is a multiple of 200, at most 20000")
+	}
+	b := &bench{rounds: *rounds, fleetRounds: *fleetRounds, sims: *simulated}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.prepare(ctx); err != nil {
 		return err

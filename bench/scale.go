@@ -16,7 +16,6 @@ import (
 // The big fleet: simulated hosts behind long connections, in a process of their own. What it costs to play them is on
 // the same processors, and so in the wall time; the table says how much that was.
 const (
-	simHosts     = 5000
 	simParallel  = 512
 	simWallBar   = 30 * time.Second
 	simMemoryBar = 500 << 20
@@ -119,7 +118,7 @@ func (b *bench) scaleRows(what string, r scaled, odd string) {
 		odd = "; " + odd
 	}
 	b.table.add(row{
-		what: fmt.Sprintf("%s, %d simulated hosts, 50 ms away, %d at a time", what, simHosts, simParallel),
+		what: fmt.Sprintf("%s, %d simulated hosts, 50 ms away, %d at a time", what, b.sims, simParallel),
 		ours: r.wall.String() + odd, ratio: fmt.Sprintf("%.2g of the bar", r.wall.median()/simWallBar.Seconds()),
 		bar: fmt.Sprintf("at most %v", simWallBar), met: odd == "" && r.wall.median() <= simWallBar.Seconds(),
 	})
@@ -142,8 +141,8 @@ func scaleHashed(ctx context.Context, b *bench, s *sims) error {
 
 func scaleCheckAs(ctx context.Context, b *bench, s *sims, what string) error {
 	r, odd, err := b.scale(ctx, s, b.simArgv(s, "check", "--json", s.ready.Set), func(out []byte, l *account) string {
-		lines, whole, want := bytes.Count(out, []byte("\n")), bytes.Count(out, []byte(lookedAt)), simHosts-s.ready.Dead
-		if lines != simHosts || whole != want || l.Reports != want {
+		lines, whole, want := bytes.Count(out, []byte("\n")), bytes.Count(out, []byte(lookedAt)), b.sims-s.ready.Dead
+		if lines != b.sims || whole != want || l.Reports != want {
 			return fmt.Sprintf("%d hosts shown, %d whole reports of %d", lines, whole, want)
 		}
 		return l.odd()
@@ -156,13 +155,13 @@ func scaleCheckAs(ctx context.Context, b *bench, s *sims, what string) error {
 
 // simRun is a guarded run on all hosts that goes as far as it can.
 func (b *bench) simRun(s *sims, command string) []string {
-	return b.simArgv(s, "run", "--expect-hosts", strconv.Itoa(simHosts), "--skip-unreachable", strconv.Itoa(simHosts), "--skip-refused", s.ready.Set, "--", command)
+	return b.simArgv(s, "run", "--expect-hosts", strconv.Itoa(b.sims), "--skip-unreachable", strconv.Itoa(b.sims), "--skip-refused", s.ready.Set, "--", command)
 }
 
 // scaleRun is a destructive command through preflight, plan, lock, go and end.
 func scaleRun(ctx context.Context, b *bench, s *sims) error {
 	r, odd, err := b.scale(ctx, s, b.simRun(s, "touch /dev/null"), func(_ []byte, l *account) string {
-		if want := simHosts - s.ready.Dead - s.ready.Refuses; len(l.Commands) != want {
+		if want := b.sims - s.ready.Dead - s.ready.Refuses; len(l.Commands) != want {
 			return fmt.Sprintf("%d commands of %d", len(l.Commands), want)
 		}
 		return l.odd()
@@ -216,7 +215,7 @@ func scaleInterrupted(ctx context.Context, b *bench, s *sims) error {
 			}
 		}
 		b.table.add(row{
-			what: fmt.Sprintf("the same, of 1 s, %s half-way", by.what),
+			what: fmt.Sprintf("the same, taking 1 s, %s half-way", by.what),
 			ours: fmt.Sprintf("%d commands started, all ended and on record; gone after %s%s", len(l.Commands), duration(took.Seconds()), odd),
 			bar:  "nothing left behind", met: odd == "",
 		})
@@ -237,7 +236,7 @@ func (b *bench) interrupt(ctx context.Context, s *sims, before *account, signals
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	half := (simHosts - s.ready.Dead - s.ready.Refuses) / 2
+	half := (b.sims - s.ready.Dead - s.ready.Refuses) / 2
 	for {
 		select {
 		case err := <-ended:

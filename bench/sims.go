@@ -44,7 +44,7 @@ func (b *bench) simulate(ctx context.Context, hashed bool) (s *sims, err error) 
 	if err := errors.Join(os.Mkdir(s.tmp(), 0o700), os.Mkdir(s.work(), 0o700)); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.CommandContext(ctx, b.path("simhosts"), "-hosts", strconv.Itoa(simHosts), "-dir", s.dir, "-hashed="+strconv.FormatBool(hashed))
+	s.cmd = exec.CommandContext(ctx, b.path("simhosts"), "-hosts", strconv.Itoa(b.sims), "-dir", s.dir, "-hashed="+strconv.FormatBool(hashed))
 	s.cmd.Stderr = os.Stderr
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -1970,7 +1970,11 @@ refuse_state() {
 # no at the client, who knows of other hosts.
 break_glass() {
 	[ "$h_root" = 1 ] && [ "$h_boot" != - ] || return 0
-	case $q_class:$q_offer:$q_override in disruptive:0: | destructive:0:) return 0 ;; disruptive:* | destructive:*) ;; *) return 0 ;; esac
+	case $q_class in disruptive | destructive) ;; *) return 0 ;; esac
+	# A clear host that says yes is refused by nobody else.
+	if [ -z "$q_override" ]; then
+		[ "$q_offer" = 1 ] && [ "$h_verdict:$h_state" != run:clear ] || return 0
+	fi
 	# shellcheck disable=SC2086 # a list of words
 	g_words=$(printf '%s\n' $h_words | awk '
 		/^(locked|leased)$/ || NF == 0 { next }
@@ -1985,8 +1989,7 @@ break_glass() {
 	read -r g_now _ </proc/uptime || return 0
 	g_now=${g_now%%.*}
 	[ -z "$q_override" ] || use_override
-	# A clear host that says yes is refused by nobody else.
-	[ "$q_offer" != 1 ] || [ -n "$h_glass" ] || [ "$h_verdict:$h_state" = run:clear ] || offer_override
+	[ "$q_offer" != 1 ] || [ -n "$h_glass" ] || offer_override
 }
 
 # use_override says yes where the override that was given is this host's, has not lapsed, and is bound to just this.
@@ -1995,7 +1998,7 @@ use_override() {
 		g_file=$g_dir/override.$q_override
 		[ -r "$g_file" ] || continue
 		read -r g_until g_boot g_machine g_state g_old g_rest <"$g_file" || g_until=0
-		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then
+		if lapsed; then
 			no_override override-lapsed "the override $q_override has lapsed: it lasts ten minutes, and not beyond a boot"
 		elif [ "$g_rest" != "$g_command" ]; then
 			no_override override-command "the override $q_override was given for another command"
@@ -2010,6 +2013,12 @@ use_override() {
 	no_override override-unknown "this host has given no override $q_override, or it has been used"
 }
 
+# lapsed tells whether an override no longer counts; one that cannot be read does not.
+lapsed() {
+	case $g_until in '' | *[!0-9]*) return 0 ;; esac
+	[ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]
+}
+
 no_override() {
 	h_verdict=refuse
 	reason "$1" "$2" "look at the reasons again, and use the override that comes with them"
@@ -2022,7 +2031,7 @@ offer_override() {
 	for g_file in "$h_dir"/override.*; do
 		[ -r "$g_file" ] || continue
 		read -r g_until g_boot _ <"$g_file" || g_until=0
-		if [ "$g_until" -le "$g_now" ] || [ "$g_boot" != "$h_boot" ]; then set -- "$@" "$g_file"; fi
+		if lapsed; then set -- "$@" "$g_file"; fi
 	done
 	[ $# = 0 ] || rm -f "$@"
 	read -r g_id 2>/dev/null </proc/sys/kernel/random/uuid || return 0
@@ -2073,7 +2082,7 @@ lock_seen() {
 	add held lock "${k_id:--}" "${k_owner:--}" "${k_class:--}" "${k_run:--}" "${k_since:--}" "${k_for:--}" -
 	if [ "$q_mode" = check ] && own_run "$k_run"; then return 0; fi
 	reason locked "locked by ${k_owner:--} since ${k_since:--} (id ${k_id:--}, ${k_class:--})" \
-		"wait for it to end; if its owner is gone: interlock locks break $q_host ${k_id:-ID} --reason TEXT"
+		"wait for it to end; if its owner is gone: interlock locks break --reason TEXT $q_host ${k_id:-ID}"
 }
 
 # take_lock makes the lock and the spool; without a place for them nothing runs. Read-only and routine take none.
@@ -2354,17 +2363,21 @@ serve_lease() {
 }
 
 # log_event EVENT ID [FIELDS] writes one line of JSON to the host's log. Values are our own words, percent-encoded or base64.
-# A line of syslog holds 1 KiB: what is longer of a command or a reason is cut, to whole characters of base64.
+# A line of syslog holds 1 KiB: long commands and reasons are cut, to whole characters of base64.
 log_event() {
 	command -v logger >/dev/null 2>&1 || return 0
-	e_reason=''
-	[ -z "$q_reason64" ] || e_reason=",\"reason64\":\"$(printf %.200s "$q_reason64")\""
+	e_reason=$q_reason64
+	[ "${#e_reason}" -le 200 ] || e_reason=$(printf %.200s "$e_reason")
+	[ -z "$e_reason" ] || e_reason=",\"reason64\":\"$e_reason\""
 	bounded 2 logger -t interlock -p auth.notice -- "{\"event\":\"$1\",\"id\":\"${2:--}\",\"run\":\"${q_run:--}\",\"owner\":\"$q_owner\"${3:-}$e_reason}" 2>/dev/null
 	return 0
 }
 
 log_decision() {
-	log_event decision "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"verdict\":\"$h_verdict\",\"reasons\":\"$(printf %.200s "${h_words# }")\",\"allow\":\"$q_allow\",\"override\":\"$q_override\",\"for\":\"$q_mode\",\"command64\":\"$(printf %.400s "$q_cmd64")\""
+	e_words=${h_words# } e_command=$q_cmd64
+	[ "${#e_words}" -le 200 ] || e_words=$(printf %.200s "$e_words")
+	[ "${#e_command}" -le 400 ] || e_command=$(printf %.400s "$e_command")
+	log_event decision "${h_id:--}" ",\"class\":\"$q_class\",\"state\":\"$h_state\",\"verdict\":\"$h_verdict\",\"reasons\":\"$e_words\",\"allow\":\"$q_allow\",\"override\":\"$q_override\",\"for\":\"$q_mode\",\"command64\":\"$e_command\""
 }
 
 # sweep_spool keeps the outputs of the last 20 commands.

@@ -14,7 +14,7 @@ func TestReasonCodesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	codes := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)(?:^|[\s;&|(])(?:reason|blind|unclear|shared) ("?)([a-z][a-z-]*)(\$\{?[a-z_0-9]+\}?[a-z-]*)?`).FindAllStringSubmatch(script, -1) {
+	for _, m := range regexp.MustCompile(`(?m)(?:^|[\s;&|(])(?:reason|blind|unclear|shared|no_override) ("?)([a-z][a-z-]*)(\$\{?[a-z_0-9]+\}?[a-z-]*)?`).FindAllStringSubmatch(script, -1) {
 		if m[3] == "" {
 			codes[m[2]] = true
 		}

@@ -27,13 +27,13 @@ const (
 // Script returns check.sh as it is sent to hosts and installed as a gate.
 func Script() string { return script }
 
-// encodedScript is check.sh, stripped, as gzip in base64: once per process.
-var encodedScript = sync.OnceValue(func() string {
+// scriptArgument is the argument that carries check.sh, stripped, as gzip in base64: made once per process.
+var scriptArgument = sync.OnceValue(func() string {
 	var buf bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression) // the level is valid, and a buffer does not fail
 	_, _ = w.Write([]byte(stripped(script)))
 	_ = w.Close()
-	return base64.StdEncoding.EncodeToString(buf.Bytes())
+	return "script=" + base64.StdEncoding.EncodeToString(buf.Bytes())
 })
 
 // stripped leaves out indentation, empty lines and the lines that are a comment.
@@ -70,7 +70,7 @@ func (r Request) ExecLine() (string, error) {
 		return "", err
 	}
 	args := []string{
-		"script=" + encodedScript(),
+		scriptArgument(),
 		"nonce=" + r.Nonce,
 		"mode=" + string(r.Mode),
 		"class=" + r.Class.String(),

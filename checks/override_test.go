@@ -76,6 +76,10 @@ func TestOverride(t *testing.T) {
 	id = offered(accounts[0])
 	execOn(t, h, "f=/var/lib/interlock/override."+id+"; sed 's/^[0-9]*/1/' $f >/tmp/f && cat /tmp/f >$f")
 	refused("after ten minutes", "override-lapsed", with(id))
+	for _, garbled := range []string{"", "x", "99999999999 "} {
+		execOn(t, h, "printf '"+garbled+"' >/var/lib/interlock/override.0b0b0b0b")
+		refused("a file that holds "+garbled, "override-lapsed", with("0b0b0b0b"))
+	}
 	id = offered(accounts[0])
 	execOn(t, h, "tr 0-8 1-9 </etc/machine-id >/etc/machine-id.new && cat /etc/machine-id.new >/etc/machine-id")
 	refused("another machine", "override-reasons", with(id))

@@ -257,8 +257,8 @@ func TestRefusedAndCutStartNothing(t *testing.T) {
 		if a.code != 77 {
 			t.Errorf("%s: exit %d: %s", who.name, a.code, a.out)
 		}
-		for _, n := range []int{400, len(encodedScript()) / 2, len(encodedScript()) - 30} {
-			cut := strings.Replace(line, encodedScript(), encodedScript()[:n], 1)
+		for _, n := range []int{400, len(scriptArgument()) / 2, len(scriptArgument()) - 30} {
+			cut := strings.Replace(line, scriptArgument(), scriptArgument()[:n], 1)
 			a := talk(t, clean, who, cut, func(w io.WriteCloser) { _, _ = io.WriteString(w, r.GoLine()); _ = w.Close() })
 			if a.code == 0 || strings.Contains(a.out, "interlock-report") {
 				t.Errorf("%s: %d bytes of the script: exit %d: %s", who.name, n, a.code, a.out)

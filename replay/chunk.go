@@ -74,6 +74,19 @@ func newPlan(e *epoch, outcomes []fold.Outcome) *plan {
 	return p
 }
 
+// width is how many jobs there are at most to be done side by side.
+func (p *plan) width() int {
+	before, after := 0, 0
+	for _, j := range p.jobs {
+		if j.phase == comes {
+			after++
+		} else {
+			before++
+		}
+	}
+	return max(before, after)
+}
+
 // crowdedRows is from how many deleted rows of a table on purge is waited for: fewer are purged before the
 // second phase meets them, or cost less than the wait.
 const crowdedRows = 1000

@@ -8,8 +8,9 @@
 //	         applied    statements  ─▶ batch              transaction; then AUTO_INCREMENT, epoch's mark,
 //	                    the rest    ─▶ barrier            GTIDs. A barrier alone, on a session of its own.
 //
-// The planner is one goroutine and fills the next epoch while the executor applies the last one. Where a
-// statement may have changed the schema, it waits until the statement has run.
+// The planner is one goroutine and fills the next epoch while the executor applies the last one; the first one
+// while the executor tries the target with a canary. Where a statement may have changed the schema, it waits
+// until the statement has run.
 //
 // What holds, by number; tests name the number that they hold:
 //

@@ -66,11 +66,11 @@ func (x *executor) work(ctx context.Context, units <-chan *unit) error {
 // epoch applies what a stretch of the log came to.
 func (x *executor) epoch(ctx context.Context, u *unit) error {
 	e := u.epoch
-	if err := x.open(ctx, e.format); err != nil {
+	p := newPlan(e, u.outcomes)
+	if err := x.open(ctx, e.format, p.width()); err != nil {
 		return err
 	}
 	start := time.Now()
-	p := newPlan(e, u.outcomes)
 	done, err := x.run.BeginEpoch(ctx, target.Epoch{
 		Number: e.number, From: e.from.String(), To: u.to.String(), Plan: planText(e), Chunks: p.chunks, Digest: p.digest,
 		Goes: p.goes, GTIDs: e.gtids.String(),
@@ -209,25 +209,35 @@ func (w *worker) apply(ctx context.Context, e *epoch, j *job, c *chunk) error {
 	return err
 }
 
-// open connects the workers, again where another format holds from here on.
-func (x *executor) open(ctx context.Context, f *binlog.Format) error {
-	if x.format == f {
-		return nil
-	}
-	if x.format != nil && string(x.format.Raw) == string(f.Raw) {
-		x.format = f
-		return nil
-	}
-	x.close()
-	for range x.cfg.Connections {
-		a, err := x.run.Applier(ctx, f)
-		if err != nil {
-			return err
-		}
-		x.workers = append(x.workers, &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}})
+// open connects as many workers as have something to do side by side, at most Connections; again where another format
+// holds from here on. What one connection does alone is not made to wait for the others.
+func (x *executor) open(ctx context.Context, f *binlog.Format, width int) error {
+	if x.format != nil && x.format != f && string(x.format.Raw) != string(f.Raw) {
+		x.close()
 	}
 	x.format = f
-	return nil
+	missing := min(width, x.cfg.Connections) - len(x.workers)
+	if missing <= 0 {
+		return nil
+	}
+	more := make([]*worker, missing)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range more {
+		g.Go(func() error {
+			a, err := x.run.Applier(ctx, f)
+			if err == nil {
+				more[i] = &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}}
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, w := range more {
+		if w != nil { // one that was opened beside one that was not is closed with the others
+			x.workers = append(x.workers, w)
+		}
+	}
+	return err
 }
 
 // close ends the workers' connections.

@@ -67,11 +67,11 @@ func (r *runner) all(ctx context.Context) error {
 // onto replays what open has read onto the target.
 func (r *runner) onto(ctx context.Context) (err error) {
 	defer r.log.Close()
-	start := time.Now()
-	if r.server, err = target.Connect(ctx, r.cfg.Target); err != nil {
-		return as(ErrUnreachable, err)
+	if err := r.look(ctx); err != nil {
+		return err
 	}
 	defer r.server.Close()
+	start := time.Now()
 	sel, done, err := r.begin(ctx)
 	if err != nil || done {
 		return err
@@ -95,49 +95,9 @@ func (r *runner) onto(ctx context.Context) (err error) {
 	return nil
 }
 
-// open reads the log once, before anything is touched.
-func (r *runner) open(ctx context.Context) error {
-	start := time.Now()
-	log, err := binlog.Open(ctx, r.cfg.Paths, binlog.OpenOptions{TempDir: r.cfg.TempDir})
-	if err != nil {
-		return err
-	}
-	r.log = log
-	var total int64
-	for _, f := range log.Files {
-		total += f.Size
-	}
-	r.tally = newTally(total)
-	from, to, err := r.cfg.Range.positions()
-	if err != nil {
-		return errors.Join(err, log.Close())
-	}
-	r.survey, err = log.SurveyRange(ctx, from, to, func(n int64) {
-		if r.cfg.Progress != nil {
-			r.cfg.Progress(Progress{Surveying: true, Bytes: n, Total: total, Elapsed: time.Since(r.began)})
-		}
-	})
-	if err != nil {
-		return errors.Join(err, log.Close())
-	}
-	if r.survey.Torn != "" {
-		r.cfg.Tell("the log is torn, and is replayed to its last whole transaction (" + r.survey.End.String() + "): " + r.survey.Torn)
-	}
-	r.tally.stage(func(s *Stages) { s.Survey = time.Since(start).Seconds() })
-	return nil
-}
-
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
 func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
 	flavor := r.log.Files[0].Format.Flavor
-	if err := r.server.LockFree(ctx); err != nil {
-		return nil, false, err
-	}
-	for _, f := range r.log.Files {
-		if err := r.server.TakesLog(f.Format); err != nil {
-			return nil, false, as(ErrRefused, fmt.Errorf("%s: %w", f.Name, err))
-		}
-	}
 	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
 		return nil, false, as(ErrRefused, err)
 	}
@@ -173,9 +133,6 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	}
 	if err := r.run.Settings(ctx); err != nil {
 		return nil, false, err
-	}
-	if err := r.run.Canary(ctx, r.log.Files[0].Format); err != nil {
-		return nil, false, r.interrupted(err)
 	}
 	return sel, false, nil
 }
@@ -260,6 +217,9 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 	// whole then.
 	g.Go(func() error {
 		defer close(stop)
+		if err := r.canary(ctx); err != nil {
+			return err
+		}
 		return r.exec.work(ctx, units)
 	})
 	g.Go(func() error { return p.run(planning) })
@@ -268,6 +228,14 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// canary tries the target before the first unit, while the first epoch is folded.
+func (r *runner) canary(ctx context.Context) error {
+	start := time.Now()
+	err := r.run.Canary(ctx, r.log.Files[0].Format)
+	r.tally.stage(func(s *Stages) { s.Prepare += time.Since(start).Seconds() })
+	return err
 }
 
 // planner begins where the range does; a resumed one reads what lies before for what it needs to know of it.

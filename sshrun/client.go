@@ -2,6 +2,7 @@ package sshrun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"os/user"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -43,7 +45,8 @@ type Options struct {
 	IdentityFiles  []string      // as ssh -i
 	ConnectTimeout time.Duration // 0: the configuration's, else DefaultConnectTimeout
 	KeepAlive      time.Duration // 0: DefaultKeepAlive, or ServerAliveInterval where that is shorter
-	Transport      string        // "" or "native": in process; "openssh": the system's ssh
+	Args           []string      // more of ssh's options, as an ssh command line gave them (nil: there is none), for the hosts and not their jump hosts; they beat Target
+	Transport      string        // "" or "native": in process; "openssh": the system's ssh; "auto": in process where that can
 	Terminal       Terminal      // nil: nobody to ask
 	Log            *slog.Logger  // nil: silent
 }
@@ -96,7 +99,7 @@ func (c *Client) Dial(ctx context.Context, t Target) (*Conn, error) {
 		return nil, &HostError{Host: t.Name, Stage: StageConnect, Err: errClosed}
 	}
 	switch c.opts.Transport {
-	case "", "native":
+	case "", "native", "auto":
 	case "openssh":
 		return c.dialOpenSSH(t)
 	default:
@@ -107,7 +110,13 @@ func (c *Client) Dial(ctx context.Context, t Target) (*Conn, error) {
 	if err != nil {
 		return nil, &HostError{Host: t.Name, Stage: StageResolve, Err: err}
 	}
+	if c.opts.Transport == "auto" && len(s.facts.Beyond) > 0 {
+		return c.dialOpenSSH(t)
+	}
 	n, err := c.dial(ctx, s, nil)
+	if e, ok := errors.AsType[*HostError](err); ok && strings.Contains(e.Remedy, useOpenSSH) && c.opts.Transport == "auto" && c.sshBin != "" {
+		return c.dialOpenSSH(t)
+	}
 	if err != nil {
 		return nil, err
 	}

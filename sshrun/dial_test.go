@@ -282,3 +282,31 @@ func TestTooManySessions(t *testing.T) {
 		t.Error(exit)
 	}
 }
+
+// While others shake hands a host waits for its turn, for longer than its ConnectTimeout: that is not its time.
+func TestTurnIsNotTheHostsTime(t *testing.T) {
+	r := newRig(t)
+	c := r.client(func(o *Options) { o.ConnectTimeout = 2 * time.Second })
+	for range cap(c.handshakes) {
+		c.handshakes <- struct{}{}
+	}
+	time.AfterFunc(3*time.Second, func() { <-c.handshakes })
+	begin := time.Now()
+	conn, err := c.Dial(t.Context(), Target{Name: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if took := time.Since(begin); took < 3*time.Second {
+		t.Errorf("it did not wait: %v", took)
+	}
+	if n := len(c.handshakes); n != cap(c.handshakes)-1 {
+		t.Errorf("%d turns are taken, want %d: it keeps its own", n, cap(c.handshakes)-1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	c.handshakes <- struct{}{}
+	if _, err := c.Dial(ctx, Target{Name: "127.0.0.1"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"hash"
 	"net"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -17,7 +17,7 @@ import (
 )
 
 // knownIndex finds the keys of a host without a walk over all lines, which the library does for each host: with 5,000
-// hosts that are all known, that is 25 million comparisons (0.9 ms of CPU a host; 7 ms where names are hashed).
+// hosts that are all known, that is 25 million comparisons (0.45 ms of CPU a host; 7 ms where names are hashed, 0.9 ms here).
 //
 // It knows lines that name hosts in full, and hashed ones. Patterns, negations and authorities it does not: a set of
 // files with one of those is the library's (partial is true). The zero value is empty.
@@ -26,6 +26,7 @@ type knownIndex struct {
 	lines   int
 	plain   map[hostPort][]knownLine
 	hashed  []*hashedLine
+	trying  sync.Mutex // one name is tried at a time: it is CPU alone, and connections under way need some, too
 }
 
 type hostPort struct{ host, port string }
@@ -42,8 +43,8 @@ type hashedLine struct {
 	knownLine
 	inner, outer []byte // states of SHA-1 after the keyed block
 	sum          []byte
-	// owner is the name that the line was found to stand for; nil: not found yet. It stands for no other.
-	owner atomic.Pointer[string]
+	// owner is the name that the line was found to stand for; "": not found yet. It stands for no other. Under trying.
+	owner string
 }
 
 // add takes in one line that parseKnownLine has accepted: its hosts field, marker and key.
@@ -106,16 +107,14 @@ func (x *knownIndex) keys(addr string) []knownhosts.PublicKey {
 
 // ofHashed tries name against every hashed line that is not known to stand for another one.
 func (x *knownIndex) ofHashed(name string) (found []knownLine) {
+	x.trying.Lock()
+	defer x.trying.Unlock()
 	mac := newNameMAC(name)
 	for _, h := range x.hashed {
-		if owner := h.owner.Load(); owner != nil {
-			if *owner == name {
-				found = append(found, h.knownLine)
-			}
-			continue
+		if h.owner == "" && bytes.Equal(mac.of(h), h.sum) {
+			h.owner = name
 		}
-		if bytes.Equal(mac.of(h), h.sum) {
-			h.owner.Store(&name)
+		if h.owner == name {
 			found = append(found, h.knownLine)
 		}
 	}

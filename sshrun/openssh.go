@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,8 @@ type opensshConn struct {
 	bin      string
 	args     []string // all but the command
 	terminal bool     // ssh may ask on it
+
+	started atomic.Bool // the first command has the forwards, if there are any; a second one could not listen again
 }
 
 // dialOpenSSH prepares the arguments. Nothing is connected yet: whether the host can be reached shows when a
@@ -42,17 +45,22 @@ func (c *Client) dialOpenSSH(t Target) (*Conn, error) {
 	}
 	args := append(c.sshArgs(q), "-o", "ControlPath=none", "-o", "EscapeChar=none", "-o", wholeSeconds("ConnectTimeout", timeout),
 		"-o", wholeSeconds("ServerAliveInterval", alive), "-o", fmt.Sprintf("ServerAliveCountMax=%d", missedKeepAlives))
-	if c.opts.Terminal == nil {
+	if c.opts.Terminal == nil && c.opts.Transport != "auto" { // there, whether ssh may ask is the user's own affair
 		args = append(args, "-o", "BatchMode=yes")
 	}
 	if t.Address != "" {
-		args = append(args, "-o", "HostName="+strings.ReplaceAll(t.Address, "%", "%%"))
+		args = append(args, hostNameArgs(t.Address)...)
 	}
 	if t.KnownHosts != "" {
 		args = append(args, "-o", "UserKnownHostsFile="+t.KnownHosts)
 	}
 	o := &opensshConn{bin: c.sshBin, args: append(args, "--", q.name), terminal: c.opts.Terminal != nil}
 	return &Conn{host: t.Name, user: q.user, backend: o}, nil
+}
+
+// hostNameArgs are ssh's options for an address, which may hold a percent sign.
+func hostNameArgs(address string) []string {
+	return []string{"-o", "HostName=" + strings.ReplaceAll(address, "%", "%%")}
 }
 
 // wholeSeconds is an ssh option that takes a time; ssh knows no fractions, and takes 0 for "never".
@@ -67,7 +75,11 @@ func (o *opensshConn) start(ctx context.Context, command string, so StartOptions
 	if so.PTY != nil {
 		tty = "-tt"
 	}
-	cmd := exec.CommandContext(ctx, o.bin, append(append([]string{tty}, o.args...), command)...)
+	before := []string{tty}
+	if o.started.Swap(true) {
+		before = append(before, "-o", "ClearAllForwardings=yes")
+	}
+	cmd := exec.CommandContext(ctx, o.bin, append(append(before, o.args...), command)...)
 	// ^C at the terminal is for the caller to decide about; but a process outside of the terminal's group
 	// could not ask there.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !o.terminal}

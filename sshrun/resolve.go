@@ -74,11 +74,12 @@ type question struct {
 	name, user, address string
 	port                int
 	identities          []string
+	args                []string // more of ssh's options
 }
 
 // newQuestion puts together t and flags: flags beat the inventory, which beats ssh's configuration.
 func (c *Client) newQuestion(t Target, flags Options) (question, error) {
-	q := question{name: t.Name, user: flags.User, address: t.Address, port: flags.Port, identities: flags.IdentityFiles}
+	q := question{name: t.Name, user: flags.User, address: t.Address, port: flags.Port, identities: flags.IdentityFiles, args: flags.Args}
 	if at := strings.LastIndexByte(q.name, '@'); at >= 0 {
 		q.name = t.Name[at+1:]
 		if q.user == "" {
@@ -125,10 +126,10 @@ func (c *Client) askSSH(ctx context.Context, q question) (*settings, error) {
 	r := &c.resolver
 	r.scanOnce.Do(func() { r.scan = scanConfig(c.opts.ConfigFile, c.home) })
 	class, shared := r.scan.class(q.name)
-	if !shared {
+	if shared = shared && q.args == nil; !shared {
 		class = "host " + q.name + " at " + q.address
 	}
-	key := fmt.Sprintf("%s\x00%s\x00%d\x00%q", class, q.user, q.port, q.identities)
+	key := fmt.Sprintf("%s\x00%s\x00%d\x00%q\x00%q", class, q.user, q.port, q.identities, q.args)
 	for {
 		r.mu.Lock()
 		a, asked := r.answers[key]
@@ -171,9 +172,12 @@ func (c *Client) runSSHG(ctx context.Context, q question, shared bool) (*setting
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	args := append([]string{"-G", "-T"}, c.sshArgs(q)...)
+	args := append([]string{"-G"}, c.sshArgs(q)...)
+	if q.args == nil {
+		args = append(args, "-T") // else ssh complains that there is no terminal
+	}
 	if q.address != "" && !shared {
-		args = append(args, "-o", "HostName="+strings.ReplaceAll(q.address, "%", "%%"))
+		args = append(args, hostNameArgs(q.address)...)
 	}
 	cmd := exec.CommandContext(ctx, c.sshBin, append(args, "--", q.name)...)
 	var stdout, stderr bytes.Buffer
@@ -193,6 +197,7 @@ func (c *Client) sshArgs(q question) []string {
 	if c.opts.ConfigFile != "" {
 		args = append(args, "-F", c.opts.ConfigFile)
 	}
+	args = append(args, q.args...) // the first one counts: they stand before what the inventory says
 	if q.user != "" {
 		args = append(args, "-l", q.user)
 	}

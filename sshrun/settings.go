@@ -58,6 +58,8 @@ type settings struct {
 
 	gssapi bool
 	pkcs11 bool
+
+	facts Facts
 }
 
 // defaultSettings are OpenSSH's own defaults, for machines without ssh.
@@ -90,6 +92,17 @@ func (c *Client) parseSettings(name, out string) (*settings, error) {
 	}
 	if seen < 3 {
 		return nil, fmt.Errorf("read ssh -G: no hostname, port and user in its output")
+	}
+	for _, beyond := range []struct {
+		keyword string
+		given   bool
+	}{
+		{"localcommand", s.facts.permitLocal && s.facts.localCommand}, {"proxyusefdpass", s.fdPass},
+		{"pkcs11provider", s.pkcs11}, {"knownhostscommand", s.knownHostsCommand},
+	} {
+		if beyond.given {
+			s.facts.Beyond = append(s.facts.Beyond, beyond.keyword)
+		}
 	}
 	return s, nil
 }
@@ -178,6 +191,8 @@ func (s *settings) setTrust(key, value string) {
 		s.gssapi = value == "yes"
 	case "pkcs11provider":
 		s.pkcs11 = notNone(value) != ""
+	default:
+		s.facts.set(key, value)
 	}
 }
 

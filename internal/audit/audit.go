@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Entry is one line. Event is "decision" (before the command starts, or that it does not) or "end" (what
-// came of it); both carry the same Run and Host.
+// Entry is one line. Event is "decision" (before the command starts, or that it does not) "end" (what
+// came of it) or "health" (whether the host has come back as what it was); they carry the same Run and Host.
 type Entry struct {
 	Time    time.Time `json:"time"`
 	Event   string    `json:"event"`

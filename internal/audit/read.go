@@ -20,10 +20,10 @@ func Read(r io.Reader, entry func(line int, e Entry, text []byte) error, bad fun
 	in := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
 		text, long, err := readLine(in)
-		if err != nil && !errors.Is(err, io.EOF) {
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return fmt.Errorf("read audit log, line %d: %w", n, err)
 		}
-		over := err != nil
 		if over && len(text) == 0 && !long {
 			return nil
 		}

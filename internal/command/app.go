@@ -12,6 +12,9 @@ import (
 
 // Run is main with a status: nothing below it calls os.Exit, so that deferred work is done.
 func Run(argv []string) int {
+	if args, long, ok := asSSH(argv); ok {
+		return runSSH(args, long, os.Stdout, os.Stderr)
+	}
 	ours, remote := fleet.SplitAtDashes(argv)
 	app := newApp(remote)
 	err := app.Run(flagsFirst(app.Commands, ours))
@@ -45,7 +48,8 @@ func newApp(r fleet.CommandLine) *cli.App {
 			return usagef("", "no command given")
 		},
 		Commands: []*cli.Command{
-			runCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r), replayCommand(r), versionCommand(r),
+			runCommand(r), sshCommand(), localCommand(r), checkCommand(r), explainCommand(r), hostsCommand(r), logsCommand(r), locksCommand(r), auditCommand(r),
+			replayCommand(r), versionCommand(r),
 		},
 	}
 	finish(app.Commands)

@@ -8,12 +8,12 @@ import (
 )
 
 // flagsFirst puts the flags of a command before its other words, since cli takes none behind them:
-// `interlock check @users --json`. Not so for run, where a flag behind HOSTS may be the head of a command
+// `interlock check @users --json`. Not so for run and local, where a flag behind HOSTS may be the head of a command
 // that lost its --.
 func flagsFirst(commands []*cli.Command, argv []string) []string {
 	for i, word := range argv[min(1, len(argv)):] {
 		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
-		if at < 0 || word == "run" {
+		if at < 0 || word == "run" || word == "local" {
 			return argv
 		}
 		if c := commands[at]; len(c.Subcommands) > 0 {

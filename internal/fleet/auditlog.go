@@ -228,6 +228,9 @@ func (r auditRow) cells() report.Row {
 	if verdict.Text == "" {
 		verdict.Text = "(" + r.Event + ")" // an end whose decision is not shown, a lock that was broken
 	}
+	if r.Override != "" {
+		verdict = report.Cell{Text: verdict.Text + ", override " + r.Override, Tone: report.Bad}
+	}
 	if r.Verdict != "" && r.Verdict != "run" {
 		verdict.Tone = report.Warn
 	}
@@ -237,17 +240,32 @@ func (r auditRow) cells() report.Row {
 	}
 }
 
+// why is the reason that a person gave, for a lock that was broken or a refusal that was overruled.
+func (r auditRow) why() string {
+	switch {
+	case r.Reason != "":
+		return "; " + r.Reason
+	case r.Event == "break" && r.Facts != "": // where it stood before there was a field for it
+		return "; " + r.Facts
+	}
+	return ""
+}
+
 // result is what came of it: how the command ended, or why it did not start.
 func (r auditRow) result() (cell report.Cell, took string) {
 	end := r.end
 	if r.Event == "end" {
 		end = &r.Entry
 	}
-	if r.Event == "break" {
-		return report.Cell{Text: r.Facts}, "" // the reason that was given
+	if r.Event == "health" {
+		return report.Cell{Text: strings.TrimSuffix(r.Outcome+": "+r.Facts, ": ")}, ""
 	}
 	if end == nil {
-		return report.Cell{Text: strings.Join(r.Reasons, " ")}, ""
+		why := strings.Join(r.Reasons, " ")
+		if r.Verdict == "" {
+			why = strings.TrimPrefix(r.why(), "; ")
+		}
+		return report.Cell{Text: why}, ""
 	}
 	cell = report.Cell{Text: end.Outcome, Tone: report.Bad}
 	switch {
@@ -259,6 +277,7 @@ func (r auditRow) result() (cell report.Cell, took string) {
 	case end.Signal != "":
 		cell.Text = "killed by " + end.Signal
 	}
+	cell.Text += r.why()
 	if end.Seconds > 0 {
 		took = report.Duration(time.Duration(end.Seconds * float64(time.Second)))
 	}

@@ -125,7 +125,7 @@ func (c *Check) Run(ctx context.Context) error {
 		defer before.close()
 	}
 	result := &checked{at: time.Now()}
-	progress := newProgress(c.s, "checked", len(c.names))
+	progress := newProgress(c.progressTo(), "checked", len(c.names))
 	result.hosts = each(ctx, c.parallel, c.names, func(ctx context.Context, host string) finding {
 		f := c.one(ctx, host)
 		progress.step(f.err != nil)
@@ -149,6 +149,15 @@ func (c *Check) Run(ctx context.Context) error {
 		code = ExitIO
 	}
 	return c.s.end(code, written)
+}
+
+// progressTo is where the progress line goes: nowhere where cron would mail it.
+func (c *Check) progressTo() Streams {
+	s := c.s
+	if (c.o.Nagios || c.o.Changes || c.o.Textfile != "" || c.o.HTML != "") && !isTerminal(s.Err) {
+		s.Err = io.Discard
+	}
+	return s
 }
 
 // exit is the status for what was found. As elsewhere, what went wrong where something answered comes first.

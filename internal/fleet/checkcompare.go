@@ -9,6 +9,7 @@ import (
 
 	"interlock/checks"
 	"interlock/internal/policy"
+	"interlock/internal/report"
 )
 
 // hostRecord is a host as a check saw it. What could not be seen stays as it was seen last, so that a change
@@ -108,14 +109,18 @@ func (d *differ) compare(f finding, was hostRecord, known bool) hostRecord {
 	for _, in := range f.report.Instances {
 		now.Servers[serverKey(in)] = d.record(in)
 	}
+	state := now.State
+	if state == string(checks.Unknown) && len(f.report.Reasons) > 0 {
+		state += ": " + f.report.Reasons[0].Text
+	}
 	switch {
 	case !known:
-		d.say("new: %s", now.State)
+		d.say("new: %s", state)
 		return now
 	case !was.Reached:
-		d.say("%s -> %s", notReached, now.State)
+		d.say("%s -> %s", notReached, state)
 	case was.State != now.State:
-		d.say("%s -> %s", was.State, now.State)
+		d.say("%s -> %s", was.State, state)
 	}
 	if was.State == "" { // never reached before: there is nothing to compare with
 		return now
@@ -171,7 +176,7 @@ func (d *differ) server(key string, was hostRecord, now *hostRecord) {
 	d.change(label+"read-only", old.ReadOnly, s.ReadOnly)
 	d.change(label+"server", old.Server, s.Server)
 	if old.Late != "" && s.Late != "" { // with a source gone or come, that is the change
-		d.change(label+"lag above "+d.maxLag.String(), old.Late, s.Late)
+		d.change(label+"lag", d.side(old.Late), d.side(s.Late))
 	}
 }
 
@@ -180,6 +185,17 @@ func (d *differ) change(what, old, now string) {
 		return
 	}
 	d.say("%s %s -> %s", what, orNone(old), orNone(now))
+}
+
+// side says on which side of the bound a replica is.
+func (d *differ) side(late string) string {
+	switch late {
+	case "yes":
+		return "above " + report.Duration(d.maxLag)
+	case "no":
+		return "within " + report.Duration(d.maxLag)
+	}
+	return late
 }
 
 func orNone(s string) string {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,26 @@ func TestCheckExit(t *testing.T) {
 			if got := check.exit(r); got != want {
 				t.Errorf("%v, expect %v: %d, want %d", c.hosts, expect, got, want)
 			}
+		}
+	}
+}
+
+// A check that takes long says so to people, and not to cron, which would mail it.
+func TestProgressIsNotForCron(t *testing.T) {
+	for _, c := range []struct {
+		o     CheckOptions
+		quiet bool
+	}{
+		{CheckOptions{}, false}, {CheckOptions{JSON: true}, false}, {CheckOptions{Expect: true}, false},
+		{CheckOptions{Nagios: true}, true}, {CheckOptions{Changes: true}, true}, {CheckOptions{Textfile: "x.prom"}, true}, {CheckOptions{HTML: "x"}, true},
+	} {
+		var out strings.Builder
+		check := &Check{o: c.o, s: Streams{Err: &out}}
+		if _, err := io.WriteString(check.progressTo().Err, "checked 1 of 2 hosts\n"); err != nil {
+			t.Fatal(err)
+		}
+		if quiet := out.Len() == 0; quiet != c.quiet {
+			t.Errorf("%+v: quiet %v, want %v", c.o, quiet, c.quiet)
 		}
 	}
 }
@@ -196,7 +217,7 @@ func TestChanges(t *testing.T) {
 			lag := 31 * time.Second
 			first(&r.hosts[1]).Sources[0].Lag = &lag
 			first(&r.hosts[2]).Version = "8.4.7"
-		}, "users1-db2: lag above 30s no -> yes\nusers1-db3: server mysql 8.0.36 -> mysql 8.4.7\n"},
+		}, "users1-db2: lag within 30s -> above 30s\nusers1-db3: server mysql 8.0.36 -> mysql 8.4.7\n"},
 		{"still", func(_ *Check, r *checked) {
 			lag := 412 * time.Second
 			first(&r.hosts[1]).Sources[0].Lag = &lag
@@ -244,9 +265,9 @@ users1-db3: source users1-db2 -> users1-db1
 users1: no longer primary-moved: the primary is users1-db2 now; hosts.toml says users1-db1, which replicates from users1-db2
 `},
 		{"what is not seen stays", func(_ *Check, r *checked) {
-			r.hosts[0].report = &checks.Report{State: checks.Unknown}
+			r.hosts[0].report = &checks.Report{State: checks.Unknown, Reasons: []checks.Reason{{Code: "no-root", Text: "neither root nor sudo -n"}}}
 			r.hosts[2] = finding{host: "users1-db3", err: errors.New("no route")}
-		}, "users1-db1: primary -> unknown\nusers1-db3: replica -> not reached: no route\nusers1: primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},
+		}, "users1-db1: primary -> unknown: neither root nor sudo -n\nusers1-db3: replica -> not reached: no route\nusers1: primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},
 		{"and comes back", func(_ *Check, r *checked) {
 			first(&r.hosts[0]).Version, first(&r.hosts[2]).Version = "8.4.7", "8.4.7"
 		}, "users1-db1: unknown -> primary\nusers1-db3: not reached -> replica\nusers1: no longer primary-missing: no member that answered takes writes; users1-db1, the primary by hosts.toml, is unknown\n"},

@@ -32,7 +32,11 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 		verdicts[i] = r.breakGlass(verdicts[i], f.report)
 	}
 	p := makePlan(r.class, verdicts, r.o.SkipRefused, r.o.SkipUnreachable)
+	p.beyond = r.members.beyond(r.names)
 	r.s.say(p.String())
+	for _, v := range verdicts {
+		r.print.planned(v)
+	}
 	if err := r.leaveOut(p); err != nil {
 		return nil, err
 	}

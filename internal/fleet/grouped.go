@@ -43,6 +43,8 @@ func (p *groupPrinter) ended(o outcome) {
 	p.line.step(o.kind == unreachable)
 }
 
+func (p *groupPrinter) planned(verdict) {}
+
 func (p *groupPrinter) waiting(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -26,8 +26,8 @@ func (r *Run) request(host string, mode checks.Mode) checks.Request {
 	q.Class, q.Shell, q.Allow = r.class.Class, r.o.Shell, r.o.Allow
 	q.Run = r.record.base.Run
 	// With several hosts nobody could tell which of them an override is for.
-	q.Offer = len(r.names) == 1
-	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY
+	q.Offer = len(r.names) == 1 && !r.here
+	q.Boots, q.OnUnknown, q.TTY = r.class.Boots, r.class.OnUnknown, r.o.TTY || r.o.Unspooled
 	if mode == checks.ModeRun || q.Offer {
 		q.Command = r.class.Command
 	}

@@ -174,3 +174,6 @@ func (l *waitLine) waiting(text string) {
 		l.line = nil
 	}
 }
+
+// planned is for printers that have nothing to say of a plan.
+func (l *waitLine) planned(verdict) {}

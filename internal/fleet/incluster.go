@@ -23,6 +23,7 @@ func (r *Run) inCluster(ctx context.Context, host string) outcome {
 	if no && (r.o.Override == "" || v.kind != refused) {
 		return r.declined(ctx, r.breakGlass(v, r.members.last(host)))
 	}
+	r.print.planned(v)
 	if l != nil {
 		defer l.release(ctx)
 		l.keep(ctx, host)
@@ -98,10 +99,16 @@ func (r *Run) noMore() error {
 	return nil
 }
 
-// beyond are the members that were asked for a host of the set, without that host itself.
-func (m *members) beyond(host string) (names []string) {
-	for _, name := range m.around(host).names {
-		if name != host {
+// beyond are the members that were asked beside the hosts of the set.
+func (m *members) beyond(set []string) (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := map[string]bool{}
+	for _, name := range set {
+		in[name] = true
+	}
+	for _, name := range m.names {
+		if !in[name] {
 			names = append(names, name)
 		}
 	}

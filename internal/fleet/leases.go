@@ -68,6 +68,9 @@ func (m *members) tryLease(ctx context.Context, name string) (*leases, verdict) 
 			return nil, verdict{host: name, kind: unreachable, err: f.err}
 		}
 	}
+	if v := m.judge(name, nil); !v.run() && !clusterMayDecide(v) {
+		return nil, v // whatever its cluster says
+	}
 	m.survey(ctx, []string{name})
 	m.again(ctx, name)
 	m.survey(ctx, []string{name})

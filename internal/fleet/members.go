@@ -34,7 +34,7 @@ type members struct {
 
 // member is one host. Its fields are guarded by members.mu; reports are never altered.
 type member struct {
-	policy.Member
+	policy.ClusterMember
 	at     time.Time      // of the report
 	before *checks.Report // of a host that was taken: what it was
 }
@@ -197,8 +197,9 @@ func (m *members) mark(name string, taken bool) {
 	k.Taken, k.before = taken, k.Report
 }
 
-// site is what the rules are applied to.
-func (m *members) site() policy.Site {
+// site is what the rules are applied to: what is known of the clusters around a host.
+func (m *members) site(name string) policy.Site {
+	around := m.around(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	inv := m.run.site.inv
@@ -206,8 +207,11 @@ func (m *members) site() policy.Site {
 	for name, c := range inv.Clusters {
 		s.MinReplicas[name] = c.MinReplicas
 	}
-	for _, name := range m.names {
-		s.Members = append(s.Members, m.of[name].Member)
+	for _, other := range m.names {
+		k := m.of[other]
+		if slices.Contains(around.names, other) || slices.ContainsFunc(around.unplaced, func(a string) bool { return other == a || slices.Contains(k.Addresses, a) }) {
+			s.Members = append(s.Members, k.ClusterMember)
+		}
 	}
 	return s
 }
@@ -222,7 +226,11 @@ func (m *members) assess(name string) *policy.Assessment {
 	if !m.matters(name) {
 		return nil
 	}
-	a := m.site().Assess(m.run.class.Class, name)
+	class := m.run.class.Class
+	if hasCode(m.last(name).Reasons, "next-boot") {
+		class = checks.Destructive // the host cannot rule out that its next boot reinstalls
+	}
+	a := m.site(name).Assess(class, name)
 	return &a
 }
 

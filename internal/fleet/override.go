@@ -24,7 +24,7 @@ var overrideForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{8}$`)
 // the host was not heard or that nothing would be on record.
 var neverOverridden = []string{
 	"locked", "leased", "no-lock", "no-lease", "changed-meanwhile", "class-unknown", "audit", "report-old", "no-report", "no-verdict",
-	"no-decision", "host",
+	"no-decision", "host", "member-locked", "cluster-moved",
 }
 
 // validateOverride checks --override and --reason against the rest of the command line.

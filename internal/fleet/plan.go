@@ -18,7 +18,11 @@ type plan struct {
 	runs     []string  // the hosts that the command will start on
 	skipped  []verdict // left out, since the flags say so
 	blocking []verdict // why it starts nowhere
+	beyond   []string  // members of clusters that were asked beside the set
 }
+
+// maxStays is how many different lines about what stays healthy are shown.
+const maxStays = 10
 
 // makePlan sorts the verdicts. Any host that blocks makes runs empty: nothing starts anywhere.
 func makePlan(class policy.Classification, verdicts []verdict, skipRefused bool, skipUnreachable int) plan {
@@ -61,7 +65,37 @@ func (p plan) String() string {
 		word, why, _ := strings.Cut(l.text, "\x00")
 		fmt.Fprintf(&b, "  %s  %s (%d): %s\n", word, hosts.Fold(l.hosts), len(l.hosts), report.Visible(why))
 	}
+	p.writeClusters(&b)
 	return b.String()
+}
+
+// writeClusters says who was asked beyond the set, and what stays healthy while a host is away.
+func (p plan) writeClusters(b *strings.Builder) {
+	if len(p.beyond) > 0 {
+		fmt.Fprintf(b, "  asked too    %s (%d)\n", hosts.Fold(p.beyond), len(p.beyond))
+	}
+	var stays, warnings folded
+	for _, v := range p.verdicts {
+		if v.cluster == nil {
+			continue
+		}
+		if v.run() && len(v.cluster.Stays) > 0 {
+			stays.add(v.host, strings.Join(v.cluster.Stays, ", "))
+		}
+		for _, w := range v.cluster.Warnings {
+			warnings.add(v.host, w.Text)
+		}
+	}
+	for i, l := range stays.lines {
+		if i == maxStays {
+			fmt.Fprintf(b, "  stays        … and %d more lines\n", len(stays.lines)-maxStays)
+			break
+		}
+		fmt.Fprintf(b, "  stays        without %s: %s\n", hosts.Fold(l.hosts), report.Visible(l.text))
+	}
+	for _, l := range warnings.lines {
+		fmt.Fprintf(b, "  warning      %s\n", report.Visible(l.text))
+	}
 }
 
 // unreachables writes the hosts among verdicts that did not answer, those alike folded, with what would

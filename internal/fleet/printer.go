@@ -15,6 +15,7 @@ import (
 // reads: what could not be written is the error of finish.
 type printer interface {
 	host(name string) (stdout, stderr io.Writer) // where one host's output goes
+	planned(v verdict)                           // what the rest of a host's cluster says of taking it
 	decided(v verdict)                           // nothing starts on a host
 	ended(o outcome)                             // all of a host's output has been written
 	waiting(text string)                         // for what the run waits meanwhile; "": for nothing
@@ -169,8 +170,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// jsonPrinter writes an object a line: "decision" for a host where nothing starts, "result" for what came
-// of each host.
+// jsonPrinter writes an object a line: "cluster" for what the rest of its cluster says of taking a host, at the
+// plan and again at its turn, "decision" for a host where nothing starts, "result" for what came of each host.
 type jsonPrinter struct {
 	waitLine
 	out *patient
@@ -188,6 +189,9 @@ type jsonEvent struct {
 	Signal       string       `json:"signal,omitempty"`
 	Error        string       `json:"error,omitempty"`
 	Reasons      []jsonReason `json:"reasons,omitempty"`
+	ReliesOn     []string     `json:"relies_on,omitempty"` // of "cluster": members that must stay as they are meanwhile
+	Stays        []string     `json:"stays,omitempty"`     // of "cluster": what remains healthy
+	Warnings     []jsonReason `json:"warnings,omitempty"`
 	Lock         string       `json:"lock,omitempty"`
 	MayRun       bool         `json:"may_still_be_running,omitempty"`
 	Seconds      float64      `json:"seconds,omitempty"`
@@ -210,6 +214,21 @@ func (p *jsonPrinter) host(name string) (io.Writer, io.Writer) {
 	c := &captured{}
 	p.of[name] = c
 	return &c.stdout, &c.stderr
+}
+
+func (p *jsonPrinter) planned(v verdict) {
+	if v.cluster == nil {
+		return
+	}
+	e := event("cluster", outcome{host: v.host, kind: v.kind, state: v.state, err: v.err})
+	e.Exit, e.Outcome, e.ReliesOn, e.Stays = nil, v.word(), v.cluster.Relies, v.cluster.Stays
+	for _, r := range v.cluster.Reasons {
+		e.Reasons = append(e.Reasons, jsonReason(r))
+	}
+	for _, w := range v.cluster.Warnings {
+		e.Warnings = append(e.Warnings, jsonReason(w))
+	}
+	p.write(e)
 }
 
 func (p *jsonPrinter) decided(v verdict) { p.write(event("decision", v.outcome())) }

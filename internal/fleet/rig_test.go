@@ -105,7 +105,7 @@ func (h *realHosts) start(t *testing.T, o RunOptions, in string) *started {
 		s.done <- ExitStatus(err)
 		return s
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	go func() {
 		defer cancel()
 		s.done <- ExitStatus(run.Run(ctx))
@@ -118,8 +118,8 @@ func (s *started) wait(t *testing.T) result {
 	select {
 	case status := <-s.done:
 		return result{s.stdout.String(), s.stderr.String(), status}
-	case <-time.After(time.Minute):
-		t.Fatalf("run has not ended within a minute; stdout %q, stderr %q", s.stdout.String(), s.stderr.String())
+	case <-time.After(10 * time.Minute):
+		t.Fatalf("run has not ended within ten minutes; stdout %q, stderr %q", s.stdout.String(), s.stderr.String())
 	}
 	return result{}
 }

@@ -35,11 +35,12 @@ type RunOptions struct {
 	Timeout         time.Duration
 	TTY             bool
 	Stdin           bool // give standard input to every host
+	Unspooled       bool // keep no output on the host: a transfer's is the data
 	Prefix          bool
 	JSON            bool
 	NoWaitHealthy   bool             // do not wait, after a disruptive command, until the host is what it was
 	WaitTimeout     time.Duration    // how long to wait for that; 0: 15 minutes
-	Interrupts      <-chan os.Signal // the first one stops the commands, the second one leaves
+	Interrupts      <-chan os.Signal `json:"-"` // the first one stops the commands, the second one leaves
 }
 
 // Run is one command on a set of hosts.
@@ -57,6 +58,7 @@ type Run struct {
 	members  *members
 	wait     waits
 	halted   halted
+	here     bool // the command runs on this machine (interlock local): no override is offered
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.
@@ -90,6 +92,11 @@ func (r *Run) prepare() (err error) {
 	if err := r.validate(); err != nil {
 		return err
 	}
+	return r.equip(line)
+}
+
+// equip classifies the line, and opens what a run of it on the hosts of names needs.
+func (r *Run) equip(line string) error {
 	classifier, err := newClassifier(r.site.inv)
 	if err != nil {
 		return err
@@ -101,6 +108,11 @@ func (r *Run) prepare() (err error) {
 	if r.input, err = newInput(r.s.In, len(r.names), r.o.Stdin); err != nil {
 		return err
 	}
+	return r.outfit()
+}
+
+// outfit opens what a run of a classified command needs.
+func (r *Run) outfit() (err error) {
 	if r.record, err = newRecord(r.class, r.o); err != nil {
 		return err
 	}
@@ -139,6 +151,15 @@ func (r *Run) validate() error {
 // Run does it. The error carries the exit status.
 func (r *Run) Run(ctx context.Context) error {
 	defer r.site.close()
+	ends, err := r.attended(ctx)
+	if err != nil {
+		return err
+	}
+	return r.finish(ends)
+}
+
+// attended runs the command on the hosts, under the eyes of whoever may interrupt it.
+func (r *Run) attended(ctx context.Context) ([]outcome, error) {
 	defer r.record.close()
 	defer r.members.close()
 	ctx, leave := context.WithCancelCause(ctx)
@@ -157,10 +178,7 @@ func (r *Run) Run(ctx context.Context) error {
 	ends, err := r.hosts(ctx)
 	close(done)
 	<-watching
-	if err != nil {
-		return err
-	}
-	return r.finish(ends)
+	return ends, err
 }
 
 // hosts runs the command in the way that its class and the set ask for.
@@ -182,20 +200,24 @@ func (r *Run) finish(ends []outcome) error {
 		r.s.notef("%s", text)
 	}
 	if len(r.names) == 1 {
-		o := ends[0]
-		switch o.kind {
-		case unreachable:
-			r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
-		case notStarted, timedOut:
-			r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
-		case unhealthy:
-			r.s.notef("%s: %s", o.host, o.String())
-		case exited, signaled, lost, refused, locked, rebooted: // said already, or the command's own affair
-		}
-		return r.s.end(exitOfOne(o), err)
+		r.sayEnd(ends[0])
+		return r.s.end(exitOfOne(ends[0]), err)
 	}
 	r.s.say(summary(ends))
 	return r.s.end(exitOfMany(ends), err)
+}
+
+// sayEnd says how a single host ended, where neither the command nor a refusal has.
+func (r *Run) sayEnd(o outcome) {
+	switch o.kind {
+	case unreachable:
+		r.s.say(unreachables([]verdict{{host: o.host, kind: o.kind, err: o.err}}))
+	case notStarted, timedOut:
+		r.s.notef("%s: %v", o.host, cmpErr(o.err, errors.New(o.String())))
+	case unhealthy:
+		r.s.notef("%s: %s", o.host, o.String())
+	case exited, signaled, lost, refused, locked, rebooted: // said already, or the command's own affair
+	}
 }
 
 // leftRunning names the hosts where the command may still be running.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -20,14 +21,20 @@ type Remote struct {
 	Port          int
 	SSHConfig     string // as ssh -F
 	IdentityFiles []string
-	Transport     string // "", native or openssh
+	Transport     string // "", native or openssh; ssh: auto
+
+	// Of a command line of ssh's.
+	SSHArgs []string  // more of ssh's options; they beat hosts.toml
+	Verbose bool      // say what the connection does
+	Quiet   bool      // warnings are not said
+	LogFile io.Writer // where the connection's words go; nil: standard error
 }
 
 func (r Remote) validate() error {
 	switch {
 	case r.Port < 0 || r.Port > 65535:
 		return Usage("", "-p %d: a port is 1 to 65535", r.Port)
-	case r.Transport != "" && r.Transport != "native" && r.Transport != "openssh":
+	case r.Transport != "" && r.Transport != "native" && r.Transport != "openssh" && (r.Transport != "auto" || r.SSHArgs == nil):
 		return Usage("", "--transport %q: want native or openssh", r.Transport)
 	}
 	return nil
@@ -40,6 +47,9 @@ type site struct {
 	flags  Remote
 	owner  string      // who asks, for the locks: user@client
 	tty    *sshrun.TTY // nil: nobody to ask
+
+	// ways are the names under which ssh's configuration knows hosts, where they are not those of the inventory.
+	ways map[string]string
 }
 
 func newSite(r Remote, s Streams) (*site, error) {
@@ -52,8 +62,7 @@ func newSite(r Remote, s Streams) (*site, error) {
 	}
 	o := sshrun.Options{
 		ConfigFile: r.SSHConfig, User: r.User, Port: r.Port, IdentityFiles: r.IdentityFiles,
-		ConnectTimeout: inv.Defaults.ConnectTimeout, Transport: r.Transport,
-		Log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Args: r.SSHArgs, ConnectTimeout: inv.Defaults.ConnectTimeout, Transport: r.Transport, Log: r.logger(s),
 	}
 	tty, err := sshrun.OpenTTY()
 	if err == nil { // without one there is nobody to ask, which is no error
@@ -62,10 +71,27 @@ func newSite(r Remote, s Streams) (*site, error) {
 	return &site{inv: inv, client: sshrun.NewClient(o), flags: r, owner: audit.Who() + "@" + audit.From(), tty: tty}, nil
 }
 
+func (r Remote) logger(s Streams) *slog.Logger {
+	level, to := slog.LevelWarn, s.Err
+	switch {
+	case r.Verbose:
+		level = slog.LevelDebug
+	case r.Quiet:
+		level = slog.LevelError
+	}
+	if r.LogFile != nil {
+		to = r.LogFile
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
+}
+
 // target is where a host is, by hosts.toml; [defaults] counts where neither a flag nor the host says more.
 func (f *site) target(name string) sshrun.Target {
 	user, bare := hosts.SplitUser(name)
 	h, _ := f.inv.Lookup(bare)
+	if way, ok := f.ways[bare]; ok { // ssh's configuration says where that leads, and as whom
+		bare, h = way, hosts.Host{}
+	}
 	t := sshrun.Target{Name: bare, Address: h.Address, Port: h.Port, User: h.User, IdentityFile: h.IdentityFile, KnownHosts: h.KnownHosts}
 	if user != "" {
 		t.User = user

@@ -33,8 +33,12 @@ func (r *Run) memberRequest(name string) checks.Request {
 // survey asks the members of every cluster that one of the hosts is a member of, listed or discovered, that have
 // not been asked yet.
 func (m *members) survey(ctx context.Context, names []string) {
-	progress := newProgress(m.run.s, "asked other members, for", len(names))
-	defer progress.end()
+	var line *progress
+	defer func() {
+		if line != nil {
+			line.end()
+		}
+	}()
 	for range surveyRounds {
 		var want []string
 		for _, name := range names {
@@ -49,8 +53,47 @@ func (m *members) survey(ctx context.Context, names []string) {
 		if len(want) == 0 || ctx.Err() != nil {
 			return
 		}
+		if line == nil {
+			line = newLine(m.run.s, "asking "+plural(len(want), "other member", "other members"))
+		}
 		m.askAll(ctx, want)
+		m.join(want)
 	}
+}
+
+// join makes one of members that turn out to be a machine which is known already, by the name of a server's
+// report and by the address of its connection, say. Two names that the user or hosts.toml gave stay two.
+func (m *members) join(found []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range found {
+		k := m.of[name]
+		if k == nil || k.Report == nil || !m.tried[name] {
+			continue
+		}
+		i := slices.IndexFunc(m.names, func(other string) bool { return other != name && k.sameAs(m.of[other]) })
+		if i < 0 {
+			continue
+		}
+		o := m.of[m.names[i]]
+		o.Addresses = append(slices.Clone(o.Addresses), k.Addresses...)
+		delete(m.of, name)
+		m.names = slices.DeleteFunc(m.names, func(n string) bool { return n == name })
+		if conn := m.conns[name]; conn != nil {
+			delete(m.conns, name)
+			_ = conn.Close()
+		}
+	}
+}
+
+// sameAs tells whether another member is the same machine and has the same servers.
+func (k *member) sameAs(o *member) bool {
+	if o.Report == nil || k.Report.Facts["boot_id"] == "" || k.Report.Facts["boot_id"] != o.Report.Facts["boot_id"] {
+		return false
+	}
+	return slices.EqualFunc(k.Report.Instances, o.Report.Instances, func(a, b checks.Instance) bool {
+		return a.UUID == b.UUID && a.ServerID == b.ServerID && a.Port == b.Port && a.DataDir == b.DataDir
+	})
 }
 
 // askAll asks members side by side.
@@ -72,17 +115,20 @@ type around struct {
 func (m *members) unasked(name string) []string {
 	var want []string
 	inv := m.run.site.inv
-	for _, c := range inv.ClusterOf(name) {
-		for _, host := range inv.Clusters[c].Hosts {
-			if !m.knownAs(host) && !slices.Contains(want, host) {
-				want = append(want, host)
+	around := m.around(name)
+	for _, member := range around.names {
+		for _, c := range inv.ClusterOf(member) {
+			for _, host := range inv.Clusters[c].Hosts {
+				if !m.knownAs(host) && !slices.Contains(want, host) {
+					want = append(want, host)
+				}
 			}
 		}
 	}
 	if len(want) > 0 {
 		return want
 	}
-	for _, address := range m.around(name).unplaced {
+	for _, address := range around.unplaced {
 		if m.mayTry(address) {
 			want = append(want, m.named(address))
 		}
@@ -141,13 +187,6 @@ func (m *members) around(name string) around {
 	var a around
 	inv := m.run.site.inv
 	queue := []string{name}
-	for _, c := range inv.ClusterOf(name) {
-		for _, other := range m.names {
-			if slices.Contains(m.of[other].Clusters, c) {
-				queue = append(queue, other)
-			}
-		}
-	}
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
@@ -155,6 +194,13 @@ func (m *members) around(name string) around {
 			continue
 		}
 		a.names = append(a.names, next)
+		for _, c := range inv.ClusterOf(next) {
+			for _, other := range m.names {
+				if slices.Contains(m.of[other].Clusters, c) {
+					queue = append(queue, other)
+				}
+			}
+		}
 		k := m.of[next]
 		if k == nil || k.Report == nil {
 			continue

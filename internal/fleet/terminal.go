@@ -22,13 +22,17 @@ func (r *Run) guardedPTY() *sshrun.PTY {
 	return pty
 }
 
-// pty is the terminal that the command gets with -t: of our own's kind and size. nil without -t.
+// pty is the terminal that the command gets with -t: of our own's kind and size, where there is one (ssh -tt
+// needs none). nil without -t.
 func (r *Run) pty() *sshrun.PTY {
-	in, ok := r.s.In.(*os.File)
-	if !r.o.TTY || !ok {
+	if !r.o.TTY {
 		return nil
 	}
 	pty := &sshrun.PTY{Term: os.Getenv("TERM")}
+	in, ok := r.s.In.(*os.File)
+	if !ok {
+		return pty
+	}
 	if cols, rows, err := term.GetSize(int(in.Fd())); err == nil {
 		pty.Cols, pty.Rows = cols, rows
 	}
@@ -39,7 +43,7 @@ func (r *Run) pty() *sshrun.PTY {
 // function that it returns takes it back.
 func (r *Run) raw(session *sshrun.Session) (restore func()) {
 	in, ok := r.s.In.(*os.File)
-	if !r.o.TTY || !ok {
+	if !r.o.TTY || !ok || !isTerminal(in) {
 		return func() {}
 	}
 	fd := int(in.Fd())

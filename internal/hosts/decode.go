@@ -61,6 +61,8 @@ func (l *loader) defaults(t *table) {
 	// A second would do for two samples, and two samples prove nothing: a minute is the least that one
 	// could call evidence from the past. Tests that cannot wait go down to a second.
 	d.IdleAfter = t.duration("idle_after", d.IdleAfter, time.Second, 30*24*time.Hour)
+	d.SSHScope = t.scope("ssh_scope", d.SSHScope)
+	d.RequireShellAllow = t.boolean("require_shell_allow", d.RequireShellAllow)
 	t.done()
 }
 

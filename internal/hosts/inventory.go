@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,19 @@ type Defaults struct {
 	MaxLag         time.Duration // a replica further behind does not count as healthy
 	MaxDown        int           // members of a cluster that may be locked or down when another is taken
 	IdleAfter      time.Duration // how long a server must have been seen unused before it counts as idle
+
+	SSHScope          Scope // which hosts `interlock ssh` guards
+	RequireShellAllow bool  // `interlock ssh HOST` opens a shell on a live host only with --allow shell
 }
+
+// Scope says which hosts `interlock ssh` guards; others go to the system's ssh as they are.
+type Scope string
+
+// The scopes.
+const (
+	ScopeListed Scope = "listed" // those that the inventory names
+	ScopeAll    Scope = "all"
+)
 
 // builtinDefaults is what holds without a file (docs/design.md, "hosts.toml").
 func builtinDefaults() Defaults {
@@ -55,6 +68,7 @@ func builtinDefaults() Defaults {
 		MaxLag:         30 * time.Second,
 		MaxDown:        0,
 		IdleAfter:      15 * time.Minute,
+		SSHScope:       ScopeListed,
 	}
 }
 
@@ -147,7 +161,7 @@ func firstThere(places []string) (string, error) {
 // formatKeys are the words of the file's format; with selectorWords, what Key knows apart from the file's
 // own names.
 var formatKeys = strings.Fields(`defaults hosts groups clusters command critical data client
-	user port sudo connect_timeout check_timeout parallel max_lag max_down idle_after
+	user port sudo connect_timeout check_timeout parallel max_lag max_down idle_after ssh_scope require_shell_allow
 	address identity_file known_hosts mysql_defaults_file
 	primary replicas min_replicas match class on_unknown name process path`)
 
@@ -208,3 +222,33 @@ func (inv *Inventory) Lookup(host string) (Host, bool) {
 	h, ok := inv.Hosts[name]
 	return h, ok
 }
+
+// Called gives the inventory's own name for a host that somebody calls name: with or without user@, in any
+// letter case, by the address that [hosts] gives it. Where one of the two names has a domain and the other
+// has none, their first labels decide: db1.example.com is db1. That can take a stranger for a host of ours,
+// never the other way round.
+func (inv *Inventory) Called(name string) (string, bool) {
+	id := identity(name)
+	if own, known := inv.spelling[id]; known {
+		return own, true
+	}
+	for _, h := range inv.Hosts {
+		if h.Address != "" && identity(h.Address) == id {
+			return h.Name, true
+		}
+	}
+	if _, err := netip.ParseAddr(id); err == nil {
+		return "", false
+	}
+	label, _, dotted := strings.Cut(id, ".")
+	for own, spelled := range inv.spelling {
+		ownLabel, _, ownDotted := strings.Cut(own, ".")
+		if dotted != ownDotted && label == ownLabel {
+			return spelled, true
+		}
+	}
+	return "", false
+}
+
+// Names tells whether the inventory names any host at all.
+func (inv *Inventory) Names() bool { return len(inv.spelling) > 0 }

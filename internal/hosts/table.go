@@ -212,6 +212,18 @@ func (t *table) boolean(key string, otherwise bool) bool {
 	return b
 }
 
+func (t *table) scope(key string, otherwise Scope) Scope {
+	switch s := Scope(t.text(key)); s {
+	case "":
+		return otherwise
+	case ScopeListed, ScopeAll:
+		return s
+	default:
+		t.wrong(key, fmt.Sprintf("write %q or %q", ScopeListed, ScopeAll), "%s %q is not known", key, s)
+		return otherwise
+	}
+}
+
 func (t *table) number(key string, otherwise, least, most int) int {
 	v, ok := t.take(key)
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"interlock/checks"
 )
 
-// Member is a host as one run knows it: the one that is to be taken, or another of its cluster.
-type Member struct {
+// ClusterMember is a host as one run knows it: the one that is to be taken, or another of its cluster.
+type ClusterMember struct {
 	Name      string         // as the run calls it
 	Addresses []string       // under which it was reached
 	Clusters  []string       // the clusters of hosts.toml that list it
@@ -20,16 +20,16 @@ type Member struct {
 	// Earlier is a report of the host that is to be taken, from before the others made theirs; nil: none. On
 	// a busy cluster a replica that is asked a moment later has moved on, and one that is asked a moment
 	// earlier always lacks something. So the others must hold what the host had before they were asked; what
-	// it has executed since came from its source, unless it wrote it itself (server.lost).
+	// it has executed since came from its source, unless it wrote it itself (node.lost).
 	Earlier *checks.Report
 }
 
 // Site is what one run knows of the servers beside the one that is to be taken. The rules only read it.
 type Site struct {
-	Members     []Member       // every one that is known: listed, named by a source, named by a replica
-	MinReplicas map[string]int // healthy replicas that must remain, by cluster of hosts.toml
-	MaxLag      time.Duration  // a replica so far behind, or further, is not healthy
-	MaxDown     int            // other members of a cluster that may be locked, leased or down
+	Members     []ClusterMember // every one that is known: listed, named by a source, named by a replica
+	MinReplicas map[string]int  // healthy replicas that must remain, by cluster of hosts.toml
+	MaxLag      time.Duration   // a replica so far behind, or further, is not healthy
+	MaxDown     int             // other members of a cluster that may be locked, leased or down
 }
 
 // defaultMinReplicas holds where hosts.toml lists no cluster.
@@ -62,12 +62,12 @@ func ClusterMatters(class checks.Class, r *checks.Report, listed bool) bool {
 // table: a primary is refused there.
 func (site Site) Assess(class checks.Class, host string) Assessment {
 	var a Assessment
-	i := slices.IndexFunc(site.Members, func(m Member) bool { return m.Name == host })
+	i := slices.IndexFunc(site.Members, func(m ClusterMember) bool { return m.Name == host })
 	if i < 0 || site.Members[i].Report == nil {
 		a.refuse("cluster-rules", host+" is not among the hosts that were asked", "run this again")
 		return a
 	}
-	s := newScene(site, class, &site.Members[i])
+	s := newScene(site, class, i)
 	found := false
 	for _, t := range s.servers {
 		if t.member != s.target {

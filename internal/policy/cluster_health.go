@@ -19,7 +19,7 @@ func NotHealthyAgain(before, now *checks.Report, maxLag time.Duration) string {
 		return "it cannot be seen in full yet"
 	}
 	for i := range before.Instances {
-		was := server{nil, &before.Instances[i]}
+		was := node{nil, &before.Instances[i]}
 		if was.in.State != checks.Replica {
 			continue
 		}
@@ -35,17 +35,17 @@ func NotHealthyAgain(before, now *checks.Report, maxLag time.Duration) string {
 }
 
 // sameServer finds the server of an earlier report.
-func sameServer(was server, now *checks.Report) (server, bool) {
+func sameServer(was node, now *checks.Report) (node, bool) {
 	for i := range now.Instances {
-		is := server{nil, &now.Instances[i]}
+		is := node{nil, &now.Instances[i]}
 		if is.identity() == was.identity() && is.in.Port == was.in.Port && is.in.State != checks.Stopped {
 			return is, true
 		}
 	}
-	return server{}, false
+	return node{}, false
 }
 
-func (v server) notAgain(is server, maxLag time.Duration) string {
+func (v node) notAgain(is node, maxLag time.Duration) string {
 	if is.in.State != checks.Replica {
 		return fmt.Sprintf("it is %s, and was a replica", is.in.State)
 	}

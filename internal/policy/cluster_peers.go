@@ -22,7 +22,7 @@ const (
 // peer is another member of the cluster, as far as the target could be missed for it.
 type peer struct {
 	name     string
-	member   *Member // nil: the source knows of it, and nobody has reached it
+	member   *ClusterMember // nil: the source knows of it, and nobody has reached it
 	standing standing
 	code     string // of why
 	why      string // in a few words; of a healthy one its lag
@@ -30,7 +30,7 @@ type peer struct {
 }
 
 // peers are the members beside the target that have, or should have, the data of source.
-func (s *scene) peers(t, source server) (all []peer) {
+func (s *scene) peers(t, source node) (all []peer) {
 	counted := map[string]bool{} // members by name
 	known := map[string]bool{t.identity(): true}
 	for _, v := range s.servers {
@@ -54,7 +54,7 @@ func (s *scene) peers(t, source server) (all []peer) {
 	}
 	for i := range s.Members {
 		m := &s.Members[i]
-		if counted[m.Name] || m == s.target || m == source.member || !m.beside(s.target) ||
+		if counted[m.Name] || m == s.target || m == source.member || !m.beside(s.target) && !m.beside(source.member) ||
 			m.machine() == s.target.machine() || m.machine() == source.member.machine() {
 			continue
 		}
@@ -74,7 +74,7 @@ func unnamed(p peer) int {
 }
 
 // peer judges a replica of the same source.
-func (s *scene) peer(v server, c checks.Source, t, source server) peer {
+func (s *scene) peer(v node, c checks.Source, t, source node) peer {
 	p := peer{name: v.member.Name, member: v.member, standing: poor}
 	say := func(code, why, remedy string) peer { p.code, p.why, p.remedy = code, why, remedy; return p }
 	start := fmt.Sprintf("start replication on %s, wait for it to catch up, then run this again", p.name)
@@ -115,7 +115,7 @@ func said(word string) string {
 }
 
 // absent tells of a member that does not count whatever its servers say.
-func absent(m *Member) (peer, bool) {
+func absent(m *ClusterMember) (peer, bool) {
 	p := peer{name: m.Name, member: m, standing: down, code: "member-down"}
 	back := fmt.Sprintf("bring %s back, then run this again", m.Name)
 	switch {
@@ -134,7 +134,7 @@ func absent(m *Member) (peer, bool) {
 }
 
 // unplaced judges a replica that the source knows and that is none of those which say so themselves.
-func (s *scene) unplaced(ref checks.ReplicaRef, id string, source server, counted map[string]bool) peer {
+func (s *scene) unplaced(ref checks.ReplicaRef, id string, source node, counted map[string]bool) peer {
 	if found := s.find(id, source.member, ref.Host); len(found) > 0 {
 		v := found[0]
 		counted[v.member.Name] = true
@@ -154,7 +154,7 @@ func (s *scene) unplaced(ref checks.ReplicaRef, id string, source server, counte
 }
 
 // listed judges a member that hosts.toml names and that has no server of this source.
-func (s *scene) listed(m *Member, source server) peer {
+func (s *scene) listed(m *ClusterMember, source node) peer {
 	if away, ok := absent(m); ok {
 		return away
 	}
@@ -168,13 +168,13 @@ func (s *scene) listed(m *Member, source server) peer {
 
 // lost is what would be gone with t: all that it has executed. Where it was asked before the others, that is
 // what it had then, and what it has written itself since.
-func (v server) lost() (GTIDs, error) {
+func (v node) lost() (GTIDs, error) {
 	now, err := ParseGTIDs(v.in.GTIDExecuted)
 	if err != nil || v.member.Earlier == nil {
 		return now, err
 	}
 	for i := range v.member.Earlier.Instances {
-		then := server{v.member, &v.member.Earlier.Instances[i]}
+		then := node{v.member, &v.member.Earlier.Instances[i]}
 		if then.identity() != v.identity() || then.identity() == "" {
 			continue
 		}
@@ -186,7 +186,7 @@ func (v server) lost() (GTIDs, error) {
 }
 
 // lacks tells what v would not have once t is gone; an empty code: it has everything.
-func (s *scene) lacks(v, t, source server) (code, why, remedy string) {
+func (s *scene) lacks(v, t, source node) (code, why, remedy string) {
 	name := t.member.Name
 	lost, err := t.lost()
 	switch {
@@ -219,7 +219,7 @@ func (s *scene) lacks(v, t, source server) (code, why, remedy string) {
 
 // parted is what a MariaDB server wrote itself and neither the other nor their source has: in a domain that was
 // written in two places the position tells nothing of the one that was passed.
-func parted(t, v, source server) string {
+func parted(t, v, source node) string {
 	theirs := [2]map[uint32]uint64{ownWrites(v.in.GTIDBinlogState, t.in.ServerID), ownWrites(source.in.GTIDBinlogState, t.in.ServerID)}
 	for domain, sequence := range ownWrites(t.in.GTIDBinlogState, t.in.ServerID) {
 		if max(theirs[0][domain], theirs[1][domain]) < sequence {
@@ -231,7 +231,7 @@ func parted(t, v, source server) string {
 
 // unproven is what can be said where GTIDs prove nothing: t has only what its source has, as long as it
 // replicates from it, both threads, and nothing else writes to it.
-func (s *scene) unproven(t, source server, because string) (code, why, remedy string) {
+func (s *scene) unproven(t, source node, because string) (code, why, remedy string) {
 	c := t.channelFrom(source.identity())
 	if c != nil && c.IORunning == "Yes" && c.SQLRunning == "Yes" && c.Error == "" && source.knows(t.identity()) && t.in.ReadOnly != "off" && t.in.ReadOnly != "" {
 		return "", "", ""

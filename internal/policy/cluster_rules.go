@@ -9,7 +9,7 @@ import (
 )
 
 // replica are the rules for a server that replicates: each of its channels is another cluster's data.
-func (s *scene) replica(t server, a *Assessment) {
+func (s *scene) replica(t node, a *Assessment) {
 	if names := s.dependents(t); len(names) > 0 {
 		a.refuse("is-source", fmt.Sprintf("%s replicates from %s: it is a source, whatever it says of itself", strings.Join(names, ", "), t.member.Name),
 			"move its replicas to another source first")
@@ -27,19 +27,19 @@ func (s *scene) replica(t server, a *Assessment) {
 }
 
 // source finds the server that a channel receives from, and makes sure that it is one to rely on.
-func (s *scene) source(t server, c checks.Source, a *Assessment) (server, bool) {
+func (s *scene) source(t node, c checks.Source, a *Assessment) (node, bool) {
 	name, at := t.member.Name, fmt.Sprintf("%s:%d", c.Host, c.Port)
 	id := t.sourceOf(c)
 	if id == "" {
 		a.refuse("source-unknown", fmt.Sprintf("which server %s replicates from is not known: it says %s, and has not learnt who that is", name, at),
 			fmt.Sprintf("look at SHOW REPLICA STATUS on %s; it names its source once it has reached it", name))
-		return server{}, false
+		return node{}, false
 	}
 	found := s.find(id, t.member, c.Host)
 	if len(found) > 1 {
 		a.refuse("source-ambiguous", fmt.Sprintf("%s and %s both say that they are %s, the source of %s", found[0].member.Name, found[1].member.Name, id, name),
 			"give one of them its own identity (MySQL: remove auto.cnf and restart it; MariaDB: server_id)")
-		return server{}, false
+		return node{}, false
 	}
 	if len(found) == 0 {
 		text := fmt.Sprintf("the source of %s, %s, was not reached", name, at)
@@ -50,7 +50,7 @@ func (s *scene) source(t server, c checks.Source, a *Assessment) (server, bool) 
 			}
 		}
 		a.refuse("source-down", text, fmt.Sprintf("bring the source back, or make it reachable over SSH as %s, then run this again", c.Host))
-		return server{}, false
+		return node{}, false
 	}
 	source := found[0]
 	if away, ok := absent(source.member); ok {
@@ -59,20 +59,20 @@ func (s *scene) source(t server, c checks.Source, a *Assessment) (server, bool) 
 			code = "member-locked"
 		}
 		a.refuse(code, fmt.Sprintf("the source of %s, %s: %s", name, away.name, away.why), away.remedy)
-		return server{}, false
+		return node{}, false
 	}
 	for _, up := range source.in.Sources {
 		if up.IORunning != "Yes" || up.SQLRunning != "Yes" {
 			a.refuse("source-broken", fmt.Sprintf("the source of %s, %s, is itself a replica of %s, and does not replicate", name, source.member.Name, up.Host),
 				fmt.Sprintf("start replication on %s, wait for it to catch up, then run this again", source.member.Name))
-			return server{}, false
+			return node{}, false
 		}
 	}
 	return source, true
 }
 
 // reachedAt is the member that was, or should have been, reached under an address.
-func (s *scene) reachedAt(address string) *Member {
+func (s *scene) reachedAt(address string) *ClusterMember {
 	for i := range s.Members {
 		if m := &s.Members[i]; m.reachedAs(address) {
 			return m
@@ -82,7 +82,7 @@ func (s *scene) reachedAt(address string) *Member {
 }
 
 // enough holds the peers of t against what must remain of its source's replicas.
-func (s *scene) enough(t, source server, a *Assessment) {
+func (s *scene) enough(t, source node, a *Assessment) {
 	all := s.peers(t, source)
 	a.Relies = append(a.Relies, source.member.Name)
 	a.Stays = append(a.Stays, source.member.Name+" (source)")
@@ -93,14 +93,14 @@ func (s *scene) enough(t, source server, a *Assessment) {
 		}
 	}
 	s.notDown(all, a)
-	least := s.minReplicas(t.member)
+	least := s.minReplicas(t, source)
 	remain := standings(all, healthy)
 	if remain >= least || s.MaxDown == 0 && remain+standings(all, held) >= least {
 		return // where locked ones are what is missing, notDown has said so
 	}
-	first, any := firstOf(all, poor, down, held)
+	first, found := firstOf(all, poor, down, held)
 	code, remedy := "too-few-replicas", fmt.Sprintf("add a replica to %s, then run this again", source.member.Name)
-	if any {
+	if found {
 		code, remedy = codeOf(all), first.remedy
 	}
 	a.refuse(code, s.tooFew(t, source, all, remain, least), remedy)
@@ -122,7 +122,7 @@ func codeOf(all []peer) string {
 }
 
 // tooFew is the sentence: "db3 is the only replica of db1 within 30s of it (db2: lag 412s)".
-func (s *scene) tooFew(t, source server, all []peer, remain, least int) string {
+func (s *scene) tooFew(t, source node, all []peer, remain, least int) string {
 	var whys []string
 	for _, p := range all {
 		if p.standing != healthy {
@@ -175,7 +175,7 @@ func (s *scene) notDown(all []peer, a *Assessment) {
 
 // stored are the rules for data without replication: a stopped or idle member. What only interrupts costs no
 // data and no service there. What destroys could take the last good copy.
-func (s *scene) stored(t server, a *Assessment) {
+func (s *scene) stored(t node, a *Assessment) {
 	if s.class < checks.Destructive || len(t.member.Clusters) == 0 {
 		return
 	}
@@ -199,7 +199,7 @@ func (s *scene) stored(t server, a *Assessment) {
 }
 
 // primaries are the live servers beside a member that have no source.
-func (s *scene) primaries(m *Member) (found []server) {
+func (s *scene) primaries(m *ClusterMember) (found []node) {
 	for _, v := range s.servers {
 		if !v.member.beside(m) || len(v.in.Sources) > 0 || v.in.State != checks.Primary || v.identity() == "" || v.member.machine() == m.machine() {
 			continue
@@ -207,7 +207,7 @@ func (s *scene) primaries(m *Member) (found []server) {
 		if _, away := absent(v.member); away {
 			continue
 		}
-		if !slices.ContainsFunc(found, func(f server) bool { return f.identity() == v.identity() }) {
+		if !slices.ContainsFunc(found, func(f node) bool { return f.identity() == v.identity() }) {
 			found = append(found, v)
 		}
 	}
@@ -215,7 +215,7 @@ func (s *scene) primaries(m *Member) (found []server) {
 }
 
 // groupOf are the servers beside the target that are members of a group: Group Replication or Galera.
-func (s *scene) groupOf() (members []server) {
+func (s *scene) groupOf() (members []node) {
 	for _, v := range s.servers {
 		if v.in.GroupMember != "" && (v.member == s.target || v.member.beside(s.target)) {
 			members = append(members, v)
@@ -273,7 +273,7 @@ func (s *scene) majority(a *Assessment) {
 
 // couldBeOf are the machines that may be of the group: those that say so, and those of the same cluster in
 // hosts.toml that cannot say that they are something else.
-func (s *scene) couldBeOf(members []server) map[string]bool {
+func (s *scene) couldBeOf(members []node) map[string]bool {
 	machines := map[string]bool{s.target.machine(): true}
 	for _, v := range members {
 		machines[v.member.machine()] = true
@@ -290,7 +290,7 @@ func (s *scene) couldBeOf(members []server) map[string]bool {
 // images warns of one machine id on several machines: they were made from one image. It refuses nothing, since
 // the boot id tells machines apart.
 func (s *scene) images(a *Assessment) {
-	first := map[string]*Member{}
+	first := map[string]*ClusterMember{}
 	for i := range s.Members {
 		m := &s.Members[i]
 		if m.Report == nil || m.Report.Facts["machine_id"] == "" || m != s.target && !m.beside(s.target) && !slices.Contains(a.Relies, m.Name) {

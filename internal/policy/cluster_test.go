@@ -36,11 +36,11 @@ func newWorld(t testing.TB, replicas int) *world {
 
 func (w *world) add(name string, r *checks.Report) {
 	r.Facts = map[string]string{"boot_id": "boot-" + name, "machine_id": "machine-" + name}
-	w.Members = append(w.Members, Member{Name: name, Addresses: []string{"10.0.0." + strings.TrimPrefix(name, "db")}, Clusters: []string{"users"}, Report: r})
+	w.Members = append(w.Members, ClusterMember{Name: name, Addresses: []string{"10.0.0." + strings.TrimPrefix(name, "db")}, Clusters: []string{"users"}, Report: r})
 }
 
-func (w *world) m(name string) *Member {
-	i := slices.IndexFunc(w.Members, func(m Member) bool { return m.Name == name })
+func (w *world) m(name string) *ClusterMember {
+	i := slices.IndexFunc(w.Members, func(m ClusterMember) bool { return m.Name == name })
 	if i < 0 {
 		w.t.Fatalf("no member %s", name)
 	}
@@ -112,6 +112,10 @@ func TestClusterRules(t *testing.T) {
 		{"a down member is allowed, and too few remain", func(w *world) { w.away("db2"); w.forget("db2"); w.MaxDown = 1 }, "too-few-replicas", "db2: not reached"},
 		{"locked by somebody else", func(w *world) { w.m("db2").Held = "locked by ops@laptop" }, "member-locked", "db2: locked by ops@laptop"},
 		{"taken by this run", func(w *world) { w.m("db2").Taken = true }, "members-down too-few-replicas", "taken by this run"},
+		{"taken by this run under another name", func(w *world) {
+			w.add("alias", &checks.Report{State: checks.Replica, Instances: w.m("db2").Report.Instances})
+			w.m("alias").Report.Facts["boot_id"], w.m("alias").Taken = "boot-db2", true
+		}, "members-down too-few-replicas", "db2: taken by this run"},
 		{"the source is not reached", func(w *world) { w.away("db1") }, "source-down", "the source of db3, 10.0.0.1:3306, was not reached: connect: no answer"},
 		{"the source is locked", func(w *world) { w.m("db1").Held = "locked by ops@laptop" }, "member-locked", "the source of db3, db1: locked by"},
 		{"the source was taken", func(w *world) { w.m("db1").Taken = true }, "source-down", "taken by this run"},

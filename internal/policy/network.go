@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// networkPrograms look at interfaces, sockets and names. tcpdump, nc, wget, telnet, rsync and scp are missing.
+// networkPrograms look at interfaces, sockets and names. tcpdump, nc, wget and telnet are missing.
 func networkPrograms() []program {
 	return []program{
 		{names: "ip", run: ipCall},

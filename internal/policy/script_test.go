@@ -23,7 +23,7 @@ func TestTableOfTheHost(t *testing.T) {
 	states := []checks.State{checks.Clear, checks.Stopped, checks.Idle, checks.Replica, checks.Primary, checks.Proxy, checks.Unknown}
 	classes := []checks.Class{checks.ReadOnly, checks.Routine, checks.Disruptive, checks.Destructive}
 	var script strings.Builder
-	script.WriteString(functions + "\nq_mode=run q_onunknown=0\n")
+	script.WriteString(functions + "\nq_mode=run q_onunknown=0 q_offer=0 q_override=''\n")
 	type cell struct {
 		class checks.Class
 		state checks.State
@@ -44,7 +44,7 @@ func TestTableOfTheHost(t *testing.T) {
 							}
 						}
 						cells = append(cells, cell{class, state, busy, serve, allow})
-						fmt.Fprintf(&script, "h_report='' h_count=0 h_codes='' h_states='' q_member=0 h_state=%s q_class=%s h_busy='%s' h_serving=%s q_allow='%s'\ndecide\nprintf '%%s\\n' \"$h_verdict\"\n",
+						fmt.Fprintf(&script, "h_report='' h_count=0 h_codes='' h_words='' h_root=0 h_states='' q_member=0 h_state=%s q_class=%s h_busy='%s' h_serving=%s q_allow='%s'\ndecide\nprintf '%%s\\n' \"$h_verdict\"\n",
 							state, class, busy, serve, strings.Join(allow, ","))
 					}
 				}

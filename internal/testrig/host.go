@@ -23,6 +23,7 @@ import (
 type HostSpec struct {
 	Name     string
 	Products []Product // none: no trace of a database
+	FarEnds  bool      // with rsync, git and python3 on it
 }
 
 // Host is one host. Its methods may be called from several goroutines at once.
@@ -64,6 +65,13 @@ func (r *Rig) addHost(ctx context.Context, spec HostSpec, number int) (*Host, er
 	h := &Host{
 		Name: spec.Name, Addr: address(r.number, number),
 		rig: r, number: number, dir: filepath.Join(r.dir, "hosts", spec.Name), lower: r.trees.lower(spec.Products),
+	}
+	if spec.FarEnds {
+		layer, err := r.cache.farEndLayer(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("add host %q: %w", spec.Name, err)
+		}
+		h.lower = layer + ":" + h.lower
 	}
 	if err := os.Mkdir(h.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("add host %q: %w", spec.Name, err)

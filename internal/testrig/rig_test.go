@@ -67,7 +67,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := mustAdd(t, rig, HostSpec{"db1", []Product{MariaDB}}, HostSpec{Name: "off"}, HostSpec{Name: "frozen"}, HostSpec{Name: "cut"})
+	hosts := mustAdd(t, rig, HostSpec{Name: "db1", Products: []Product{MariaDB}}, HostSpec{Name: "off"}, HostSpec{Name: "frozen"}, HostSpec{Name: "cut"})
 	server := mustStart(t, hosts[0], ServerSpec{Product: MariaDB, OwnNetwork: false})
 	if _, err := server.Traffic(t.Context(), TrafficSpec{Clients: 1, WritesPerSecond: 10}); err != nil {
 		t.Fatal(err)

@@ -143,7 +143,7 @@ func TestReplicationUnderTraffic(t *testing.T) {
 	}{{MySQL, "@@super_read_only"}, {MariaDB, "@@read_only"}} {
 		t.Run(string(c.product), func(t *testing.T) {
 			name := string(c.product)
-			hosts := mustAdd(t, rig, HostSpec{name + "1", []Product{c.product}}, HostSpec{name + "2", []Product{c.product}})
+			hosts := mustAdd(t, rig, HostSpec{Name: name + "1", Products: []Product{c.product}}, HostSpec{Name: name + "2", Products: []Product{c.product}})
 			primary := mustStart(t, hosts[0], ServerSpec{Product: c.product})
 			replica := mustStart(t, hosts[1], ServerSpec{Product: c.product})
 			if err := Replicate(t.Context(), primary, replica); err != nil {

@@ -66,8 +66,8 @@ func target(path string, perm fs.FileMode) (string, fs.FileMode, error) {
 	if !info.Mode().IsRegular() {
 		return "", 0, errors.New("not a regular file")
 	}
-	real, err := filepath.EvalSymlinks(path)
-	return real, info.Mode().Perm(), err
+	resolved, err := filepath.EvalSymlinks(path)
+	return resolved, info.Mode().Perm(), err
 }
 
 func fill(f *os.File, write func(io.Writer) error) error {

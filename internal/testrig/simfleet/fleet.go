@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +91,8 @@ func (f *Fleet) Set() string {
 	return fmt.Sprintf("127.%d.[0-%d].[1-%d]", network, f.o.Hosts/perBlock-1, perBlock)
 }
 
+func (f *Fleet) portText() string { return strconv.Itoa(f.port) }
+
 // Config is the path of the client's ssh_config.
 func (f *Fleet) Config() string { return f.path("ssh_config") }
 
@@ -117,7 +120,7 @@ func (f *Fleet) listen(h *host) error {
 	if h.kind == refusing && f.port != 0 {
 		return nil
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", net.JoinHostPort(h.name, fmt.Sprint(f.port)))
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", net.JoinHostPort(h.name, f.portText()))
 	if err != nil {
 		return err
 	}

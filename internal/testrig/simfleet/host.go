@@ -11,7 +11,7 @@ import (
 type kind int
 
 const (
-	clear kind = iota
+	clean kind = iota // clear
 	primary
 	replica
 	unknown
@@ -26,9 +26,9 @@ const (
 // say unknown, four are a primary and eight its replicas.
 func kindOf(i int) kind {
 	switch i % 200 {
-	case 57:
+	case 53:
 		return refusing
-	case 157:
+	case 153:
 		return blackhole
 	case 23:
 		return slow
@@ -46,7 +46,7 @@ func kindOf(i int) kind {
 	if i%100 == 37 {
 		return unknown
 	}
-	return clear
+	return clean
 }
 
 // state is the word for it in a report.
