@@ -28,7 +28,7 @@ demo: prepare
 	./internal/testrig/demo.sh
 
 test: prepare
-	$(GO) test -count=1 -timeout 15m ./...
+	$(GO) test -count=1 -timeout 30m ./...
 
 check: packages $(GOLANGCI_LINT)
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "gofmt -w these:"; echo "$$bad"; exit 1; }
