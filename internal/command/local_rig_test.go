@@ -108,9 +108,9 @@ func localFails(t *testing.T, f *hostsOfRig) {
 func localBoots(t *testing.T, f *hostsOfRig) {
 	before := f.exec(t, "app1", "cat /proc/sys/kernel/random/boot_id")
 	_, end := f.waiting(t, "--for", "reinstall", "app1", "--", "touch", "asked-{host}")
-	f.run(t, "", "interlock", "run", "FFF", "app1", "--", "touch /tmp/ran").locked(t, "a second operator")
+	f.run(t, "", "interlock", "run", "FFF", "app1", "--", "touch /tmp/second").locked(t, "a second operator")
 	f.local(t, "app1", "--", "touch", "ran").locked(t, "a second operator of the same kind")
-	if f.there(t, "app1", "/tmp/ran") || fileThere(filepath.Join(f.dir, "ran")) || !fileThere(filepath.Join(f.dir, "asked-app1")) {
+	if f.there(t, "app1", "/tmp/second") || fileThere(filepath.Join(f.dir, "ran")) || !fileThere(filepath.Join(f.dir, "asked-app1")) {
 		t.Error("a second operator's command ran, or the first one's did not")
 	}
 	if err := f.Host("app1").Reboot(t.Context()); err != nil {
