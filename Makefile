@@ -36,7 +36,7 @@ check: packages $(GOLANGCI_LINT)
 	if [ -f bench/go.mod ]; then cd bench && $(GO) vet ./...; fi
 	$(GOLANGCI_LINT) run
 	shellcheck $(SHELL_FILES)
-	$(GO) test -count=1 -race -short -timeout 8m $(RACE_PACKAGES)
+	$(GO) test -count=1 -race -short -timeout 30m $(RACE_PACKAGES)
 
 bench: prepare
 	cd bench && $(GO) run . -only run,budget,explain,fleet

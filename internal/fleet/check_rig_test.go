@@ -78,6 +78,9 @@ func (h *cronHosts) look(t *testing.T, status int) (changes, findings string) {
 
 // TestCheckFromCron goes through what befalls a cluster, and holds what each way to look at it says.
 func TestCheckFromCron(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: minutes on real servers; the same code runs on simulated hosts and in TestRunOnRealHosts")
+	}
 	h := newCronHosts(t)
 	expected(t, h)
 	stopped(t, h)

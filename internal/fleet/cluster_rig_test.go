@@ -86,6 +86,9 @@ func query(t *testing.T, s *testrig.Server, statement string) {
 
 // TestClustersOnRealHosts takes members of real clusters. Each part leaves them healthy.
 func TestClustersOnRealHosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: minutes on real servers; the same code runs on simulated hosts and in TestRunOnRealHosts")
+	}
 	h, top := clusterSite(t)
 	for _, part := range []struct {
 		name string
@@ -448,6 +451,9 @@ func networkCut(t *testing.T, h *realHosts, top *testrig.Topology) {
 
 // TestGroupOnRealHosts takes members of a Group Replication.
 func TestGroupOnRealHosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: minutes on real servers; the same code runs on simulated hosts and in TestRunOnRealHosts")
+	}
 	rig := testrig.For(t)
 	top, err := rig.AddGroup(t.Context(), "g1", "g2", "g3")
 	if err != nil {
