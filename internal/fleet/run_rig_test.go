@@ -272,7 +272,8 @@ func lostConnection(t *testing.T, h *realHosts) {
 		t.Errorf("locks: %v\n%s", err, locks.String())
 	}
 	eventually(t, 15*time.Second, "the command ends in its own time", func() bool { return h.there(t, "app1", "/tmp/lost") })
-	id := strings.Fields(locks.String())[8]
+	_, row, _ := strings.Cut(locks.String(), "\n")
+	id := strings.Fields(row)[2] // behind host and kind
 	eventually(t, 5*time.Second, "its output is kept", func() bool {
 		var out safeBuffer
 		logs, err := NewLogs(LogsOptions{Remote: h.remote(), Host: "app1", ID: id}, Streams{Out: &out, Err: &out})
