@@ -15,7 +15,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT := .cache/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 # Where goroutines share state; binlog, fold and session below replay start none.
-RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./replay ./replay/target ./replay/proof
+RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./replay ./replay/target
 
 SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.cache/*' -not -path '*/testdata/*')
 
@@ -28,7 +28,7 @@ demo: prepare
 	./internal/testrig/demo.sh
 
 test: prepare
-	$(GO) test -count=1 -timeout 30m ./...
+	$(GO) test -count=1 -timeout 60m ./...
 
 check: packages $(GOLANGCI_LINT)
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$bad" ] || { echo "gofmt -w these:"; echo "$$bad"; exit 1; }
@@ -37,6 +37,7 @@ check: packages $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) run
 	shellcheck $(SHELL_FILES)
 	$(GO) test -count=1 -race -short -timeout 30m $(RACE_PACKAGES)
+	$(GO) test -count=1 -race -short -timeout 30m ./replay/proof -run TestDifferential -proof.seeds 1
 
 bench: prepare
 	cd bench && $(GO) run . -only run,budget,explain,fleet
