@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -66,17 +67,10 @@ func (r *Run) breakGlass(v verdict, said *checks.Report) verdict {
 		v.reasons = append(slices.Clone(v.reasons), checks.Reason{Code: "override-reasons",
 			Text: "the override was given for other reasons; now they are " + strings.Join(allCodes(v, said), ", ")})
 	}
-	if id := cmpOr(said.OverrideID, used); id != "" {
+	if id := cmp.Or(said.OverrideID, used); id != "" {
 		v.glass = r.overrideLine(v.host, id+"-"+part)
 	}
 	return v
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // overridable tells whether all reasons are of a kind that a person may overrule.
