@@ -14,8 +14,8 @@ GOLANGCI_LINT_VERSION := v2.15.0
 # The version is in the name: another one is built when it is not there.
 GOLANGCI_LINT := .cache/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
-# Where goroutines share state; binlog, fold and session below replay start none.
-RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./replay ./replay/target
+# Where goroutines share state; binlog and session below replay start none.
+RACE_PACKAGES := ./sshrun/... ./internal/fleet/... ./internal/report/... ./replay ./replay/fold ./replay/target
 
 SHELL_FILES = .ci/run .ci/packages $(shell find . -name '*.sh' -not -path './.cache/*' -not -path '*/testdata/*')
 

@@ -96,6 +96,9 @@ session() {
 }
 
 session_body() {
+	# bash takes TMOUT for a bound on every read; the command gets it back.
+	s_tmout=${TMOUT-}
+	unset TMOUT
 	who_am_i
 	case $q_mode in
 	check | run | lock) ;;
@@ -218,6 +221,12 @@ reap() {
 	done
 }
 
+# become_command replaces its shell with the command's, in the environment that the session came with.
+become_command() {
+	if [ -n "$s_tmout" ]; then export TMOUT="$s_tmout"; fi
+	exec "$q_shell" -c "$r_cmd"
+}
+
 # run_command runs the command in the foreground, tells the helper before and after, and passes its status on.
 run_command() {
 	r_cmd=$(printf %s "$q_cmd64" | command -p base64 -d && printf x) || die 77 "decode the command: base64 failed"
@@ -226,7 +235,7 @@ run_command() {
 	if [ -n "$s_spool" ] && [ "$q_tty" = 0 ]; then
 		run_spooled
 	else
-		"$q_shell" -c "$r_cmd" <&3 >&4 3<&- 4>&- 7<&- 8>&-
+		(become_command) <&3 >&4 3<&- 4>&- 7<&- 8>&-
 		r_status=$?
 		printf 'ended %s\n' "$r_status" >&8
 	fi
@@ -243,7 +252,7 @@ run_spooled() {
 	r_tee1=$!
 	(trap '' HUP INT TERM PIPE; exec tee "$s_spool/err" >&2 2>/dev/null) <"$s_spool/2" 3<&- 4>&- 7<&- 8>&- &
 	r_tee2=$!
-	"$q_shell" -c "$r_cmd" <&3 >"$s_spool/1" 2>"$s_spool/2" 3<&- 4>&- 7<&- 8>&-
+	(become_command) <&3 >"$s_spool/1" 2>"$s_spool/2" 3<&- 4>&- 7<&- 8>&-
 	r_status=$?
 	printf 'ended %s\n' "$r_status" >&8
 	exec 3<&-

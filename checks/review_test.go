@@ -110,16 +110,16 @@ func TestReadTimeoutOfTheShell(t *testing.T) {
 	h := addHost(t, rig, "h1")
 	execOn(t, h, "ln -sf $(command -v bash) /usr/bin/sh.new && mv -f /usr/bin/sh.new /usr/bin/sh")
 	for _, who := range accounts[:2] {
-		r := runOf(Destructive, "sleep 4; echo out; exit 7")
+		r := runOf(Destructive, "sleep 4; echo out $TMOUT; exit 7")
 		line, err := r.ExecLine()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd, err := direct(t.Context(), h, who, "TMOUT=2; export TMOUT; "+line)
+		cmd, err := direct(t.Context(), h, who, "TMOUT=1; export TMOUT; "+line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := converse(cmd, r, nil); a.code != 7 || a.out != "out\n" {
+		if a := converse(cmd, r, nil); a.code != 7 || a.out != "out 1\n" {
 			t.Errorf("%s: %q, %v", who.name, a.out, a)
 		}
 		unlocked(t, h)

@@ -87,6 +87,17 @@ func (p *plan) width() int {
 	return max(before, after)
 }
 
+// rows is how many folded rows go and come.
+func (p *plan) rows() int {
+	n := 0
+	for _, j := range p.jobs {
+		for i := range j.chunks {
+			n += len(j.chunks[i].changes)
+		}
+	}
+	return n
+}
+
 // crowdedRows is from how many deleted rows of a table on purge is waited for: fewer are purged before the
 // second phase meets them, or cost less than the wait.
 const crowdedRows = 1000

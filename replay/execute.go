@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type executor struct {
 	idle          *atomic.Bool // it waits for a unit
 	tally         *tally
 	retries       target.Retries
+	purge         target.PurgeHold
 	inEpoch       bool   // an epoch is begun and not finished
 	underWay      string // the barrier that has begun and is not known to have ended; empty: none
 	reached       cursor // behind the last finished unit
@@ -106,6 +108,8 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 // phases applies everything that goes, and what keeps its order; and then, once all that goes is committed,
 // everything that comes.
 func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]bool) error {
+	waits := len(x.workers) > 1 && p.crowds() // for purge, between the phases
+	defer x.purge.Release(ctx)
 	for _, stage := range []struct {
 		phases [2]phase
 		took   func(*Stages) *float64
@@ -114,12 +118,15 @@ func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]b
 		{[2]phase{comes, comes}, func(s *Stages) *float64 { return &s.Comes }},
 	} {
 		start := time.Now()
+		if stage.phases[0] != goes || !waits {
+			x.hold(ctx, p)
+		}
 		if err := x.apply(ctx, e, p, stage.phases, done); err != nil {
 			return err
 		}
 		took := time.Since(start)
 		x.tally.stage(func(s *Stages) { *stage.took(s) += took.Seconds() })
-		if stage.phases[0] != goes || !p.crowds() || len(x.workers) < 2 {
+		if stage.phases[0] != goes || !waits {
 			continue
 		}
 		start = time.Now()
@@ -131,31 +138,31 @@ func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]b
 	return nil
 }
 
+// hold keeps purge off where there are rows enough for it to matter.
+func (x *executor) hold(ctx context.Context, p *plan) {
+	const enough = 5000 // below, asking for it costs more
+	if p.rows() >= enough {
+		x.purge.Hold(ctx)
+	}
+}
+
 // longestPurge is for how long the second phase waits at most until what went is purged; it never waits for
 // longer than the first phase took.
 const longestPurge = 10 * time.Second
 
-// apply hands the jobs of some phases to the workers, in order.
+// apply has the workers do the jobs of some phases.
 func (x *executor) apply(ctx context.Context, e *epoch, p *plan, phases [2]phase, done map[int]bool) error {
-	g, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan *job)
-	g.Go(func() error {
-		defer close(jobs)
-		for _, j := range p.jobs {
-			if j.phase != phases[0] && j.phase != phases[1] {
-				continue
-			}
-			select {
-			case jobs <- j:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	var jobs []*job
+	for _, j := range p.jobs {
+		if j.phase == phases[0] || j.phase == phases[1] {
+			jobs = append(jobs, j)
 		}
-		return nil
-	})
-	for _, w := range x.workers {
+	}
+	left := share(jobs, len(x.workers))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, w := range x.workers {
 		g.Go(func() error {
-			for j := range jobs {
+			for j := left.next(i); j != nil; j = left.next(i) {
 				if err := w.job(ctx, e, j, done); err != nil {
 					return err
 				}
@@ -164,6 +171,45 @@ func (x *executor) apply(ctx context.Context, e *epoch, p *plan, phases [2]phase
 		})
 	}
 	return g.Wait()
+}
+
+// shares are the jobs that are left to each worker: neighbours in their order, since two workers on neighbouring rows
+// wait for each other's pages. 190,000 updated rows in key order took 3.8 s of the server's CPU when four workers took
+// chunks in turn, and 2.7 s on one connection.
+type shares struct {
+	mu   sync.Mutex
+	left [][]*job
+}
+
+// share divides jobs among workers.
+func share(jobs []*job, workers int) *shares {
+	s := &shares{left: make([][]*job, workers)}
+	for i := range workers {
+		s.left[i] = jobs[len(jobs)*i/workers : len(jobs)*(i+1)/workers]
+	}
+	return s
+}
+
+// next takes a job for a worker. One who has none left takes over half of what the one has who has most.
+func (s *shares) next(worker int) *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.left[worker]) == 0 {
+		most := 0
+		for i := range s.left {
+			if len(s.left[i]) > len(s.left[most]) {
+				most = i
+			}
+		}
+		keeps := len(s.left[most]) / 2
+		s.left[worker], s.left[most] = s.left[most][keeps:], s.left[most][:keeps]
+	}
+	if len(s.left[worker]) == 0 {
+		return nil
+	}
+	j := s.left[worker][0]
+	s.left[worker] = s.left[worker][1:]
+	return j
 }
 
 // job applies the chunks of a job that are not done yet.
@@ -249,6 +295,7 @@ func (x *executor) close() {
 		w.applier.Close()
 	}
 	x.workers = nil
+	x.purge.Close()
 }
 
 // barrier runs what has to run alone.

@@ -1,6 +1,9 @@
 package fold
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 // ref is a place in an arena: the slab's number in the high half, the offset in the low one.
 type ref uint64
@@ -23,11 +26,12 @@ type arena struct {
 	open  int     // slab that blocks are taken from
 	used  int     // bytes taken from the open slab
 
-	held, garbage int64    // bytes in slabs, and dead ones among them
-	spare         [][]byte // of slabBytes, for later
-	first         []byte   // of firstSlabBytes, for later
-	free          []uint32 // numbers of slabs that were given back
-	fresh         int64    // bytes that were not to be had from spare ones
+	held, garbage int64      // bytes in slabs, and dead ones among them
+	spare         [][]byte   // of slabBytes, for later
+	first         []byte     // of firstSlabBytes, for later
+	free          []uint32   // numbers of slabs that were given back
+	fresh         int64      // bytes that were not to be had from spare ones
+	advised       [2]uintptr // where huge pages were last asked for
 }
 
 // room is how many bytes a block for n bytes takes.
@@ -76,8 +80,7 @@ func (a *arena) grow(size int) int {
 	case size == firstSlabBytes && a.first != nil:
 		slab, a.first = a.first, nil
 	default:
-		slab = make([]byte, size)
-		a.fresh += int64(size)
+		slab = fresh[byte](a, size)
 	}
 	a.held += int64(size)
 	if n := len(a.free); n > 0 {
@@ -88,6 +91,17 @@ func (a *arena) grow(size int) int {
 	}
 	a.slabs, a.dead = append(a.slabs, slab), append(a.dead, 0)
 	return len(a.slabs) - 1
+}
+
+// fresh makes n values that a spare list did not have.
+func fresh[T any](a *arena, n int) []T {
+	s := make([]T, n)
+	size := int64(n) * int64(unsafe.Sizeof(*new(T)))
+	a.fresh += size
+	if size >= firstSlabBytes {
+		a.adviseHuge(unsafe.Pointer(unsafe.SliceData(s)), uintptr(size))
+	}
+	return s
 }
 
 // copyIn takes a block and copies data into it.
@@ -177,5 +191,5 @@ func (a *arena) reset() {
 		}
 	}
 	clear(a.slabs)
-	*a = arena{slabs: a.slabs[:0], dead: a.dead[:0], free: a.free[:0], spare: a.spare, first: a.first}
+	*a = arena{slabs: a.slabs[:0], dead: a.dead[:0], free: a.free[:0], spare: a.spare, first: a.first, advised: a.advised}
 }

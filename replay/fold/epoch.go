@@ -3,11 +3,12 @@ package fold
 import (
 	"fmt"
 	"hash/maphash"
+	"sync"
 
 	"interlock/replay/binlog"
 )
 
-// Epoch folds a stretch of log. It belongs to one goroutine.
+// Epoch folds a stretch of log. It belongs to one goroutine; Outcomes looks at its tables side by side.
 type Epoch struct {
 	// WholeImages keeps slimming off: net changes carry every column that is known. To be set before Outcomes.
 	WholeImages bool
@@ -25,8 +26,10 @@ type Epoch struct {
 	// Memory of earlier epochs.
 	spareEntries [][]entry
 	spareSlots   map[int][]uint64
+	mu           sync.Mutex // guards what follows, and images.fresh, while the tables' outcomes are taken side by side
 	spareChanges [][]Change
 	lent         [][]Change
+	spareItems   []sortLists
 }
 
 // New returns an empty epoch.
@@ -185,8 +188,7 @@ func (e *Epoch) slots(n int) []uint64 {
 		clear(s)
 		return s
 	}
-	e.images.fresh += int64(n) * 8
-	return make([]uint64, n)
+	return fresh[uint64](&e.images, n)
 }
 
 // keepSlots takes slots back.
@@ -203,8 +205,7 @@ func (e *Epoch) entrySlab() []entry {
 		e.spareEntries = e.spareEntries[:n-1]
 		return s
 	}
-	e.images.fresh += entrySlab * entryBytes
-	return make([]entry, entrySlab)
+	return fresh[entry](&e.images, entrySlab)
 }
 
 // Release gives the epoch's memory back for the next one; everything it handed out is invalid then.

@@ -106,7 +106,9 @@ func (s *table) bagOutcome() (Outcome, error) {
 	o := Outcome{Table: s.Table, AutoIncrement: s.auto, Changes: s.changes}
 	var goes, comes int
 	var gone, came int64
-	items := make([]sortItem, 0, len(s.bag))
+	lists := s.e.sortLists(len(s.bag))
+	defer s.e.keepLists(lists)
+	items := lists.items[:0]
 	for i, b := range s.bag {
 		switch {
 		case b.count == 0:
@@ -122,7 +124,7 @@ func (s *table) bagOutcome() (Outcome, error) {
 		high, low := prefixOf(image[len(s.bitmap):])
 		items = append(items, sortItem{high, low, uint32(i)})
 	}
-	sortItems(items, s.compareImages)
+	sortItems(items, lists.other, s.compareImages)
 	o.Goes, o.Comes = s.e.changes(goes), s.e.changes(comes)
 	for _, it := range items {
 		b := s.bag[it.number]

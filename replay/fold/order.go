@@ -22,11 +22,36 @@ type sortItem struct {
 	number    uint32
 }
 
+// sortLists are the memory of a sort: the items, and a place that they move to and back.
+type sortLists struct{ items, other []sortItem }
+
+// sortLists returns lists of n items or more.
+func (e *Epoch) sortLists(n int) sortLists {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.spareItems) > 0 {
+		last := len(e.spareItems) - 1
+		lists := e.spareItems[last]
+		e.spareItems = e.spareItems[:last]
+		if len(lists.items) >= n {
+			return lists
+		}
+	}
+	return sortLists{fresh[sortItem](&e.images, n), fresh[sortItem](&e.images, n)}
+}
+
+// keepLists takes lists back.
+func (e *Epoch) keepLists(lists sortLists) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.spareItems = append(e.spareItems, lists)
+}
+
 // radixFrom is the length from which counting bytes beats comparing.
 const radixFrom = 256
 
-// sortItems sorts by prefix, and by tie where prefixes are equal. tie must be a total order.
-func sortItems(items []sortItem, tie func(i, j uint32) int) {
+// sortItems sorts by prefix, and by tie where prefixes are equal. tie must be a total order. other has as many places.
+func sortItems(items, other []sortItem, tie func(i, j uint32) int) {
 	if len(items) < radixFrom {
 		slices.SortFunc(items, func(a, b sortItem) int {
 			if c := cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)); c != 0 {
@@ -36,7 +61,7 @@ func sortItems(items []sortItem, tie func(i, j uint32) int) {
 		})
 		return
 	}
-	radix(items)
+	radix(items, other[:len(items)])
 	for from := 0; from < len(items); {
 		to := from + 1
 		for to < len(items) && items[to].high == items[from].high && items[to].low == items[from].low {
@@ -51,7 +76,7 @@ func sortItems(items []sortItem, tie func(i, j uint32) int) {
 
 // radix sorts by the 16 bytes of the prefixes, last byte first. Bytes that are the same in all items, most of
 // them in keys of numbers, take no pass.
-func radix(items []sortItem) {
+func radix(items, other []sortItem) {
 	var counts [16][256]int
 	for i := range items {
 		for b := range 8 {
@@ -59,7 +84,7 @@ func radix(items []sortItem) {
 			counts[8+b][byte(items[i].high>>(8*b))]++
 		}
 	}
-	from, to := items, make([]sortItem, len(items))
+	from, to := items, other
 	for b := range counts {
 		count := &counts[b]
 		digit := func(it *sortItem) byte {

@@ -90,7 +90,7 @@ func TestSortItems(t *testing.T) {
 			slices.SortStableFunc(want, func(a, b sortItem) int {
 				return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low), tie(a.number, b.number))
 			})
-			sortItems(items, tie)
+			sortItems(items, make([]sortItem, len(items)), tie)
 			if !slices.Equal(items, want) {
 				t.Errorf("%d items, bits %x: not in order", n, bits)
 			}

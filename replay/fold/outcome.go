@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"runtime"
 	"unsafe"
 
 	"interlock/replay/binlog"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const changeBytes = int64(unsafe.Sizeof(Change{}))
@@ -22,17 +25,21 @@ func (e *Epoch) Outcomes() ([]Outcome, error) {
 		return nil, fmt.Errorf("end epoch: it has ended already")
 	}
 	e.ended, e.last = true, nil
-	outcomes := make([]Outcome, 0, len(e.tables))
-	for _, s := range e.tables {
-		end := s.outcome
-		if len(s.Key) == 0 {
-			end = s.bagOutcome
-		}
-		o, err := end()
-		if err != nil {
-			return nil, err
-		}
-		outcomes = append(outcomes, o)
+	outcomes := make([]Outcome, len(e.tables))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, s := range e.tables {
+		g.Go(func() (err error) {
+			if len(s.Key) == 0 {
+				outcomes[i], err = s.bagOutcome()
+			} else {
+				outcomes[i], err = s.outcome()
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	e.trim()
 	return outcomes, nil
@@ -43,6 +50,8 @@ func (e *Epoch) changes(n int) []Change {
 	if n == 0 {
 		return nil
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	best := -1
 	for i, list := range e.spareChanges {
 		if cap(list) >= n && (best < 0 || cap(list) < cap(e.spareChanges[best])) {
@@ -54,8 +63,7 @@ func (e *Epoch) changes(n int) []Change {
 	if best >= 0 {
 		list = e.spareChanges[best]
 	} else {
-		list, best = make([]Change, 0, n), last // in the place of one that is too short
-		e.images.fresh += int64(n) * changeBytes
+		list, best = fresh[Change](&e.images, n)[:0], last // in the place of one that is too short
 	}
 	if last >= 0 {
 		e.spareChanges[best], e.spareChanges[last] = e.spareChanges[last], nil
@@ -77,7 +85,9 @@ func (s *table) contextOf(c Context) Context {
 func (s *table) outcome() (Outcome, error) {
 	o := Outcome{Table: s.Table, AutoIncrement: s.auto, Changes: s.changes}
 	slim := !s.e.WholeImages && !s.Recomputed
-	items := make([]sortItem, 0, s.entries.n)
+	lists := s.e.sortLists(s.entries.n)
+	defer s.e.keepLists(lists)
+	items := lists.items[:0]
 	var changed changedSets
 	var goes, comes int
 	var standing int64
@@ -113,7 +123,7 @@ func (s *table) outcome() (Outcome, error) {
 			return o, err
 		}
 	}
-	sortItems(items, s.compareKeys)
+	sortItems(items, lists.other, s.compareKeys)
 	o.Goes, o.Comes = s.e.changes(goes), s.e.changes(comes)
 	for _, it := range items {
 		s.hand(&o, s.entries.at(it.number), slim)
