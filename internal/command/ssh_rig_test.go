@@ -181,6 +181,7 @@ func TestPrefixesOnRealHosts(t *testing.T) {
 		{"a script on standard input", sshScripts},
 		{"what is passed to ssh", sshPasses},
 		{"hosts of the inventory by any name", sshNames},
+		{"breaking the glass", breakGlass},
 		{"through the system's ssh", sshBeyond},
 		{"in the background", sshBackground},
 		{"shells", sshShells},
@@ -275,6 +276,37 @@ func sshNames(t *testing.T, f *hostsOfRig) {
 	}
 	f.run(t, "", "interlock", "ssh", "-F", "ssh_config", "alias", "hostname").fine(t, "an alias", "db1\n")
 	f.inventory(t, fleetInventory)
+}
+
+// breakGlass types the line that a refusal ends with, as it stands, but for the reason: it lets that command through,
+// whichever prefix it had, and whichever side refused it.
+func breakGlass(t *testing.T, f *hostsOfRig) {
+	const command = "touch /tmp/glass; echo 'it ran'"
+	for _, one := range []struct {
+		host, reason string
+		words        []string
+	}{
+		{"db1", "primary", []string{"interlock", "ssh", "FFF", "-l", "root", "db1", command}},
+		{"db1", "primary", []string{sshName, "FFF", "root@db1", "touch", "/tmp/glass;", "echo", "'it ran'"}},
+		{"db2", "db2 is the only replica of db1", []string{"interlock", "run", "FFF", "-l", "root", "--no-wait-healthy", "--allow", "replica,data", "db2", "--", command}},
+	} {
+		got := f.run(t, "", one.words...)
+		got.refused(t, fmt.Sprint(one.words), anyFailure)
+		_, line, offered := strings.Cut(got.stderr, "at your own risk: ")
+		line, _, _ = strings.Cut(line, "\n")
+		if !offered || !strings.Contains(got.stderr, one.reason) {
+			t.Errorf("%q: nothing to type, or not for %q:\n%s", one.words, one.reason, got.stderr)
+			continue
+		}
+		typed := strings.Replace(line, " TEXT ", " 'the disk is on fire' ", 1)
+		if got := f.run(t, "", "sh", "-c", typed); got.status != 0 || got.stdout != "it ran\n" || !strings.Contains(got.stderr, "overridden: ") || !f.there(t, one.host, "/tmp/glass") {
+			t.Errorf("%s: %+v", typed, got)
+		}
+		f.exec(t, one.host, "rm -f /tmp/glass")
+		if got := f.run(t, "", "sh", "-c", typed); got.status == 0 || f.there(t, one.host, "/tmp/glass") {
+			t.Errorf("a second time: %+v", got)
+		}
+	}
 }
 
 func sshBeyond(t *testing.T, f *hostsOfRig) {

@@ -113,12 +113,15 @@ func clientPart(v verdict, said *checks.Report, class policy.Classification, she
 
 // overrideLine is what to type: the same command again, with what makes the host ask the same questions.
 func (r *Run) overrideLine(host, id string) string {
-	words := []string{"interlock", "run", "--override", id, "--reason", "TEXT"}
-	if len(r.o.Allow) > 0 {
-		words = append(words, "--allow", strings.Join(r.o.Allow, ","))
+	given := []string{"--override", id, "--reason", "TEXT"}
+	if r.typed != nil {
+		return policy.Quote(r.typed.again(given))
 	}
-	if r.o.Shell != "" && r.o.Shell != "/bin/sh" {
-		words = append(words, "--shell", r.o.Shell)
+	words := append([]string{"interlock", "run"}, given...)
+	words = append(words, r.o.words()...)
+	words = appendGiven(words, "--allow", strings.Join(r.o.Allow, ","))
+	if r.o.Shell != "/bin/sh" {
+		words = appendGiven(words, "--shell", r.o.Shell)
 	}
 	words = append(words, host, "--")
 	if len(r.o.Command) > 1 {
@@ -127,6 +130,14 @@ func (r *Run) overrideLine(host, id string) string {
 		words = append(words, r.class.Command)
 	}
 	return policy.Quote(words)
+}
+
+// appendGiven appends an option that has a value.
+func appendGiven(words []string, option, value string) []string {
+	if value == "" {
+		return words
+	}
+	return append(words, option, value)
 }
 
 // overruled says which reasons were overridden, before the command starts.

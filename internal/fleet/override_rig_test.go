@@ -36,7 +36,7 @@ func oneServer(t *testing.T) *realHosts {
 	return h
 }
 
-var glassLine = regexp.MustCompile(`to break the glass, within ten minutes, at your own risk: interlock run --override ([0-9a-f]{8}-[0-9a-f]{8}) --reason TEXT db1 -- '?([^'\n]*)'?\n`)
+var glassLine = regexp.MustCompile(`to break the glass, within ten minutes, at your own risk: interlock run --override ([0-9a-f]{8}-[0-9a-f]{8}) --reason TEXT --config \S+ -F \S+ db1 -- '?([^'\n]*)'?\n`)
 
 // glass gives the override that a refusal came with.
 func glass(t *testing.T, r result, command string) string {

@@ -59,6 +59,7 @@ type Run struct {
 	wait     waits
 	halted   halted
 	here     bool // the command runs on this machine (interlock local): no override is offered
+	typed    *SSH // the command came by interlock ssh; nil: by interlock run
 }
 
 // NewRun resolves the set, classifies the command and refuses what needs no host to be refused.

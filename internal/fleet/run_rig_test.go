@@ -92,7 +92,7 @@ func refusePrimary(t *testing.T, h *realHosts) {
   reason: .*primary.*
   reason: mysql [0-9.]+ on 3306 has 2 replicas and \d+ clients?
   to proceed: .+
-  to break the glass, within ten minutes, at your own risk: interlock run --override [0-9a-f]{8}-[0-9a-f]{8} --reason TEXT --allow data,replica,serving,member,proxy db1 -- 'touch /tmp/ran'
+  to break the glass, within ten minutes, at your own risk: interlock run --override [0-9a-f]{8}-[0-9a-f]{8} --reason TEXT --config \S+ -F \S+ --allow data,replica,serving,member,proxy db1 -- 'touch /tmp/ran'
 $`)
 	if !want.MatchString(r.stderr) {
 		t.Errorf("stderr\n%s\nwant a match of\n%s", r.stderr, want)

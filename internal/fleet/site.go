@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"interlock/checks"
@@ -28,6 +29,21 @@ type Remote struct {
 	Verbose bool      // say what the connection does
 	Quiet   bool      // warnings are not said
 	LogFile io.Writer // where the connection's words go; nil: standard error
+}
+
+// words are the options of a command line that stand for r, but for ssh's own.
+func (r Remote) words() []string {
+	var words []string
+	words = appendGiven(words, "--config", r.Config)
+	words = appendGiven(words, "-F", r.SSHConfig)
+	words = appendGiven(words, "-l", r.User)
+	if r.Port != 0 {
+		words = append(words, "-p", strconv.Itoa(r.Port))
+	}
+	for _, file := range r.IdentityFiles {
+		words = append(words, "-i", file)
+	}
+	return appendGiven(words, "--transport", r.Transport)
 }
 
 func (r Remote) validate() error {

@@ -198,7 +198,7 @@ func (c *SSH) prepare(line string) (*Run, error) {
 	if err := policy.MisplacedSelector(line, c.site.inv.Key); err != nil {
 		return nil, err
 	}
-	r := &Run{s: c.s, site: c.site, names: []string{c.name}, parallel: 1}
+	r := &Run{s: c.s, site: c.site, names: []string{c.name}, parallel: 1, typed: c}
 	r.o = RunOptions{
 		Remote: c.site.flags, Hosts: c.name, Command: []string{line}, Shell: "/bin/sh", Interrupts: c.o.Interrupts,
 		Override: c.o.Override, Reason: c.o.Reason, NoWaitHealthy: true, // whoever calls ssh waits for a reboot by himself
@@ -222,6 +222,16 @@ func (c *SSH) prepare(line string) (*Run, error) {
 		r.print = &announcer{printer: r.print, to: c.o.Started}
 	}
 	return r, nil
+}
+
+// again is the command line as it was typed, with other long options instead of an override's.
+func (c *SSH) again(given []string) []string {
+	words := append([]string{"interlock", "ssh"}, given...)
+	words = appendGiven(words, "--config", c.o.Config)
+	words = appendGiven(words, "--transport", c.o.Transport)
+	words = appendGiven(words, "--allow", strings.Join(c.o.Allow, ","))
+	words = append(append(words, c.o.Line.Without("")...), c.o.Line.Host)
+	return append(words, c.o.Line.Command...)
 }
 
 // isTransfer tells whether a line is the far end of a transfer. What it gives out is data, which has no business
