@@ -213,7 +213,7 @@ func (l *Local) logFile() string { return filepath.Join(l.dir, "error.log") }
 
 // Start starts a server that does not run on the data that it has, and waits until it answers.
 func (l *Local) Start(ctx context.Context) error {
-	if l.Pid != 0 {
+	if l.Running() {
 		return fmt.Errorf("start %s: it runs already", l)
 	}
 	if err := l.launch(); err != nil {
