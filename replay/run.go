@@ -203,8 +203,7 @@ func (r *runner) replay(ctx context.Context, sel *selection) error {
 	}
 	units := make(chan *unit)
 	p.units, p.idle = units, &atomic.Bool{}
-	r.exec = &executor{cfg: r.cfg, log: r.log, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally}
-	r.exec.purge.Run = r.run
+	r.exec = &executor{cfg: r.cfg, log: r.log, server: r.server, run: r.run, flavor: p.flavor, folds: p.folds, idle: p.idle, tally: r.tally, purge: target.PurgeHold{Run: r.run}}
 	r.exec.inEpoch = r.run.Last != nil && !r.run.Last.Finished
 	defer r.exec.close()
 	defer func() {
