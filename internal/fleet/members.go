@@ -27,7 +27,7 @@ type members struct {
 	run   *Run
 	mu    sync.Mutex
 	of    map[string]*member // by name
-	names []string           // in the order in which they became known
+	names []string           // in natural order, whatever order they became known in
 	conns map[string]*sshrun.Conn
 	tried map[string]bool // addresses that were looked at for a server that somebody named
 }
@@ -85,7 +85,8 @@ func (m *members) get(name string) *member {
 			k.Addresses = append(k.Addresses, h.Address)
 		}
 		m.of[name] = k
-		m.names = append(m.names, name)
+		i, _ := slices.BinarySearchFunc(m.names, name, hosts.Compare)
+		m.names = slices.Insert(m.names, i, name)
 	}
 	return k
 }

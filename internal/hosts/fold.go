@@ -1,7 +1,8 @@
 package hosts
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -114,7 +115,7 @@ func byWidth(digits []string) [][]string {
 
 // foldNumbers writes numbers of one width as "001-003,007".
 func foldNumbers(digits []string) string {
-	sort.Slice(digits, func(i, j int) bool { return lessNumber(digits[i], digits[j]) })
+	slices.SortFunc(digits, compareNumbers)
 	var b strings.Builder
 	for i := 0; i < len(digits); {
 		j := i
@@ -159,36 +160,30 @@ func digitRuns(name string) [][2]int {
 	return runs
 }
 
-// naturalLess orders names as people do: db2 before db10.
-func naturalLess(a, b string) bool {
+// Compare orders names as people do, db2 before db10: negative where a comes first, 0 where they are the same.
+func Compare(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {
 		i, j := leadingDigits(x), leadingDigits(y)
 		if i > 0 && j > 0 {
 			if p, q := x[:i], y[:j]; p != q {
-				return lessNumber(p, q)
+				return compareNumbers(p, q)
 			}
 			x, y = x[i:], y[j:]
 			continue
 		}
 		if x[0] != y[0] {
-			return x[0] < y[0]
+			return cmp.Compare(x[0], y[0])
 		}
 		x, y = x[1:], y[1:]
 	}
-	return len(x) < len(y)
+	return cmp.Compare(len(x), len(y))
 }
 
-// lessNumber orders digits by value, whatever their length, and equal values by padding.
-func lessNumber(p, q string) bool {
+// compareNumbers orders digits by value, whatever their length, and equal values by padding.
+func compareNumbers(p, q string) int {
 	a, b := strings.TrimLeft(p, "0"), strings.TrimLeft(q, "0")
-	if len(a) != len(b) {
-		return len(a) < len(b)
-	}
-	if a != b {
-		return a < b
-	}
-	return len(p) < len(q)
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b), cmp.Compare(len(p), len(q)))
 }
 
 func leadingDigits(s string) int {

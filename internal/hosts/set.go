@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -61,7 +62,7 @@ func (inv *Inventory) all() []string {
 	for _, name := range inv.spelling {
 		all = append(all, name)
 	}
-	sort.Slice(all, func(i, j int) bool { return naturalLess(all[i], all[j]) })
+	slices.SortFunc(all, Compare)
 	return all
 }
 

@@ -251,7 +251,7 @@ func TestNaturalOrder(t *testing.T) {
 	want := []string{"a", "a1", "a1b", "a01", "a2", "a10", "b", "db2.dc1", "db2.dc10", "db10.dc1"}
 	got := slices.Clone(want)
 	rand.Shuffle(len(got), func(i, j int) { got[i], got[j] = got[j], got[i] })
-	sort.Slice(got, func(i, j int) bool { return naturalLess(got[i], got[j]) })
+	slices.SortFunc(got, Compare)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
