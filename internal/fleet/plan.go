@@ -3,7 +3,9 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 
 	"interlock/internal/hosts"
 	"interlock/internal/policy"
@@ -119,12 +121,18 @@ func unreachables(verdicts []verdict) string {
 	return b.String()
 }
 
-// cause is an error without the host's name in it, so that errors of many hosts fold.
+// cause is an error without the host's name and address in it, so that errors of many hosts fold.
 func cause(err error) string {
-	if e, ok := errors.AsType[*sshrun.HostError](err); ok {
-		return fmt.Sprintf("%s: %v", e.Stage, e.Err)
+	e, ok := errors.AsType[*sshrun.HostError](err)
+	if !ok {
+		return err.Error()
 	}
-	return err.Error()
+	if dial, ok := e.Err.(*net.OpError); ok { //nolint:errorlint // itself alone: what wraps it says more
+		if errno, ok := errors.AsType[syscall.Errno](dial); ok {
+			return fmt.Sprintf("%s: %v", e.Stage, errno)
+		}
+	}
+	return fmt.Sprintf("%s: %v", e.Stage, e.Err)
 }
 
 // exit is the status when the plan blocks. It is never 0 then: that would mean "go on".

@@ -3,7 +3,10 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"interlock/checks"
@@ -19,9 +22,14 @@ func no(host, text, remedy string) verdict {
 	return verdict{host: host, kind: refused, state: checks.Primary, reasons: []checks.Reason{{Code: "primary", Text: text, Remedy: remedy}}}
 }
 
+// gone is a host that refuses the connection; each has an address of its own, by the last letter of its name.
 func gone(host string) verdict {
+	refused := &net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, host[len(host)-1]), Port: 22},
+		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+	}
 	return verdict{host: host, kind: unreachable, err: &sshrun.HostError{
-		Host: host, Stage: sshrun.StageConnect, Err: errors.New("connection refused"), Remedy: "see whether sshd runs there",
+		Host: host, Stage: sshrun.StageConnect, Err: refused, Remedy: "see whether sshd runs there",
 	}}
 }
 
@@ -60,11 +68,11 @@ func TestPlanStartsNowhereAfterOneNo(t *testing.T) {
 }
 
 func TestPlanText(t *testing.T) {
-	p := makePlan(upgrade, []verdict{yes("app1"), no("db1", "x", ""), yes("app2"), gone("db9"), {host: "db4", kind: exited, state: checks.Idle}}, true, 1)
-	const want = `interlock: plan: apt-get -y dist-upgrade (disruptive) on 5 hosts
+	p := makePlan(upgrade, []verdict{yes("app1"), no("db1", "x", ""), yes("app2"), gone("db8"), gone("db9"), {host: "db4", kind: exited, state: checks.Idle}}, true, 2)
+	const want = `interlock: plan: apt-get -y dist-upgrade (disruptive) on 6 hosts
   run          app[1-2] (2): clear
   refused      db1 (1): primary
-  unreachable  db9 (1): connect: connection refused
+  unreachable  db[8-9] (2): connect: connection refused
   run          db4 (1): idle
 `
 	if got := p.String(); got != want {
