@@ -210,18 +210,22 @@ func (p *planner) see(f *binlog.Format, ev *binlog.Event) error {
 
 // countEvent counts the row changes of an event.
 func (p *planner) countEvent(f *binlog.Format, ev *binlog.Event) (int64, error) {
-	if ev.Type == binlog.TypeTableMap {
-		_, err := p.maps.Parse(f, ev)
-		return 0, err
-	}
-	if !ev.Type.IsRows() {
-		return 0, nil
-	}
-	rows, err := binlog.ParseRows(f, ev, p.maps.Table)
+	rows, err := p.parseRows(f, ev)
 	if err != nil || rows.Table == nil {
 		return 0, err
 	}
 	return countChanges(&rows)
+}
+
+// parseRows reads a table map, or the rows of an event; they have no Table where there are none.
+func (p *planner) parseRows(f *binlog.Format, ev *binlog.Event) (rows binlog.Rows, err error) {
+	switch {
+	case ev.Type == binlog.TypeTableMap:
+		_, err = p.maps.Parse(f, ev)
+	case ev.Type.IsRows():
+		rows, err = binlog.ParseRows(f, ev, p.maps.Table)
+	}
+	return rows, err
 }
 
 // countChanges counts the rows of an event, a pair of images of an update being one change.

@@ -51,13 +51,13 @@ func (p *planner) xaEnd(ctx context.Context, txn *binlog.Txn, size counts) error
 	p.tally.release(counts{Transactions: 1, Bytes: was.Bytes})
 	size.add(counts{Transactions: 1, Bytes: was.Bytes})
 	if txn.XARollback {
-		if err := p.countDropped(ctx, first); err != nil {
+		if err := p.rolledBack(ctx, first, cursor{Txn: txn.Start}); err != nil {
 			return err
 		}
 		if err := p.nothing(ctx, txn, size); err != nil {
 			return err
 		}
-		p.openGTIDs().Add(was.GTID)
+		p.epoch.gtids.Add(was.GTID)
 		return nil
 	}
 	now := p.state
@@ -71,29 +71,40 @@ func (p *planner) xaEnd(ctx context.Context, txn *binlog.Txn, size counts) error
 	return err
 }
 
-// countDropped counts the rows of an XA transaction that was rolled back.
-func (p *planner) countDropped(ctx context.Context, r *binlog.Reader) error {
+// rolledBack is the rows of an XA transaction that was rolled back at a place: nothing but their AUTO_INCREMENT values stays.
+func (p *planner) rolledBack(ctx context.Context, r *binlog.Reader, at cursor) error {
+	if err := p.begin(ctx, at); err != nil {
+		return err
+	}
 	p.beginTxn()
 	for ev, err := range r.Events(ctx) {
+		if err == nil {
+			err = p.rolledBackEvent(ctx, r.Format(), ev, at)
+		}
 		if err != nil {
 			return err
 		}
-		n, err := p.countEvent(r.Format(), ev)
-		if err != nil {
-			return err
-		}
-		p.tally.read(counts{Changes: n})
-		p.tally.skip("rolled back (XA)", counts{Changes: n})
 	}
 	return nil
 }
 
-// openGTIDs is the set of what is open.
-func (p *planner) openGTIDs() *binlog.GTIDSet {
-	if p.batch != nil {
-		return p.batch.gtids
+func (p *planner) rolledBackEvent(ctx context.Context, f *binlog.Format, ev *binlog.Event, at cursor) error {
+	rows, err := p.parseRows(f, ev)
+	if err != nil || rows.Table == nil {
+		return err
 	}
-	return p.epoch.gtids
+	changes, err := countChanges(&rows)
+	if err != nil {
+		return err
+	}
+	p.tally.read(counts{Changes: changes})
+	p.tally.skip("rolled back (XA)", counts{Changes: changes})
+	t, err := p.table(ctx, rows.Table, at)
+	if err != nil {
+		return err
+	}
+	p.epoch.tables[t.name], p.epoch.byFold[t.fold] = t, t
+	return p.epoch.fold.Count(t.fold, &rows)
 }
 
 // leaveOpen prepares on the target what the range leaves prepared, in the order of the log. The range ends at a

@@ -19,6 +19,7 @@
 //  8. A table without a key is a multiset of whole rows: what comes minus what goes.
 //  9. The same history gives the same outcomes, byte for byte and in the same order, in every process.
 //  10. Slim images (the key before, the changed columns after) say the same as whole ones.
-//  11. The counter of an AUTO_INCREMENT column sees every after-image, also of rows that left no trace.
+//  11. The counter of an AUTO_INCREMENT column sees every after-image, also of rows that left no trace or were
+//     rolled back.
 //  12. Nothing points into the caller's buffers; Bytes covers what is held, and garbage stays below half.
 package fold

@@ -40,15 +40,9 @@ func New() *Epoch {
 // Add folds the rows of one event. All of them are added, or none and an error is returned: *NeedsOrder,
 // *ChainError, or another one when the event is damaged or does not fit the table.
 func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error {
-	s, err := e.table(t)
+	s, err := e.open(t, rows)
 	if err != nil {
 		return err
-	}
-	if rows.Table != s.layout {
-		if rows.Table == nil || !t.Layout.SameLayout(rows.Table) {
-			return fmt.Errorf("fold %s: the rows have other columns than those before them in the epoch: end the epoch first", t.Name)
-		}
-		s.layout = rows.Table
 	}
 	if rows.Kind == binlog.PartialUpdateRows {
 		return &NeedsOrder{t.Name, "rows with partial JSON values"}
@@ -69,6 +63,53 @@ func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error {
 		e.evacuate()
 	}
 	return err
+}
+
+// Count takes the AUTO_INCREMENT values of an event whose rows were rolled back: InnoDB's counter keeps them
+// (invariant 11). An update with partial JSON values does not say more of them than the others.
+func (e *Epoch) Count(t *Table, rows *binlog.Rows) error {
+	if t.AutoIncrement < 0 || rows.Kind == binlog.DeleteRows || rows.Kind == binlog.PartialUpdateRows {
+		return nil
+	}
+	s, err := e.open(t, rows)
+	if err != nil {
+		return err
+	}
+	defer e.account(s)
+	for data := rows.Data; len(data) > 0; {
+		n := 0
+		if rows.Kind == binlog.UpdateRows {
+			if n, err = s.layout.Image(data, rows.Before, s.before.spans); err != nil {
+				return fmt.Errorf("fold %s: read row image: %w", t.Name, err)
+			}
+		}
+		m, err := s.layout.Image(data[n:], rows.After, s.after.spans)
+		if err != nil {
+			return fmt.Errorf("fold %s: read row image: %w", t.Name, err)
+		}
+		if n+m == 0 {
+			return fmt.Errorf("fold %s: row images without columns", t.Name)
+		}
+		s.after.data = data[n : n+m]
+		s.count(&s.after)
+		data = data[n+m:]
+	}
+	return nil
+}
+
+// open returns what the epoch holds of the table that an event's rows belong to.
+func (e *Epoch) open(t *Table, rows *binlog.Rows) (*table, error) {
+	s, err := e.table(t)
+	if err != nil {
+		return nil, err
+	}
+	if rows.Table != s.layout {
+		if rows.Table == nil || !t.Layout.SameLayout(rows.Table) {
+			return nil, fmt.Errorf("fold %s: the rows have other columns than those before them in the epoch: end the epoch first", t.Name)
+		}
+		s.layout = rows.Table
+	}
+	return s, nil
 }
 
 // table returns what the epoch holds of a table.

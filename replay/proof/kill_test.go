@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"interlock/internal/testrig"
-	"regexp"
-	"slices"
-	"strconv"
 )
 
 var flagKills = flag.Int("proof.kills", 0, "rounds of the kill test for each kind of server; 0: as many as fit a normal test")
@@ -134,6 +135,7 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 	diff := append(t.differs(ctx, tb, l, want), changedGlobals(ctx, tb, l, before)...)
 	if serverKilled(story) {
 		diff = slices.DeleteFunc(diff, func(line string) bool { return counterSurvives(ctx, tb, l, line) })
+		diff = t.notAfterStart(ctx, tb, want, diff)
 	}
 	if len(diff) > 0 {
 		t.report(tb, seed, g, append(story, diff...))
@@ -171,7 +173,7 @@ func crashes(ctx context.Context, tb testing.TB, l *testrig.Local, r *rand.Rand,
 		}
 		what := pick(r, "replay", "replay", "server", "both")
 		if what != "server" {
-			if err := cmd.Process.Kill(); err != nil {
+			if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return story, err
 			}
 			if err := <-ended; err == nil {
@@ -245,6 +247,30 @@ func counterSurvives(ctx context.Context, tb testing.TB, l *testrig.Local, line 
 	}
 	tb.Logf("%s: lost with the server's memory, above every row: %v", line, rows[0]["above"] == "1")
 	return rows[0]["above"] == "1"
+}
+
+// notAfterStart takes out the counters that the undisturbed server has, too, once it was stopped and started: MariaDB
+// finds the number of a row that was written and then refused in its files, and did not count it before.
+func (t *trio) notAfterStart(ctx context.Context, tb testing.TB, want *state, diff []string) []string {
+	tb.Helper()
+	if !slices.ContainsFunc(diff, counterLine.MatchString) {
+		return diff
+	}
+	if err := restart(ctx, t.ours); err != nil {
+		tb.Fatal(err)
+	}
+	undisturbed, err := readState(ctx, t.ours, true)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	after := compare(want, undisturbed, true)
+	return slices.DeleteFunc(diff, func(line string) bool {
+		same := counterLine.MatchString(line) && slices.Contains(after, line)
+		if same {
+			tb.Logf("%s: as in the undisturbed server once it was stopped and started", line)
+		}
+		return same
+	})
 }
 
 func lastLine(text string) string {
