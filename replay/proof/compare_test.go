@@ -62,7 +62,7 @@ func readState(ctx context.Context, l *testrig.Local, replayed bool) (*state, er
 	if s.xa, err = prepared(q, l.Product); err != nil {
 		return nil, err
 	}
-	tables, err := q.rows("SELECT table_schema, table_name, table_type, COALESCE(auto_increment, 0) FROM information_schema.tables WHERE " + userSchemas("") + " ORDER BY 1, 2")
+	tables, err := q.rows("SELECT table_schema, table_name, table_type FROM information_schema.tables WHERE " + userSchemas("") + " ORDER BY 1, 2")
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +79,27 @@ func readState(ctx context.Context, l *testrig.Local, replayed bool) (*state, er
 		if s.tables[name], err = readTable(q, t[0], t[1], withoutCounter(create[0][1])); err != nil {
 			return nil, err
 		}
-		if strings.Contains(s.tables[name].create, "AUTO_INCREMENT") { // a table without such a column may have a number, too
-			s.tables[name].counter = t[3]
-		}
+	}
+	if err := readCounters(q, s); err != nil {
+		return nil, err
 	}
 	return s, readObjects(q, s)
+}
+
+// readCounters reads AUTO_INCREMENT, once the tables have been opened: of one that nobody has opened since the server
+// started, MySQL says one less.
+func readCounters(q querier, s *state) error {
+	counters, err := q.rows("SELECT table_schema, table_name, COALESCE(auto_increment, 0) FROM information_schema.tables WHERE " + userSchemas(""))
+	if err != nil {
+		return err
+	}
+	for _, c := range counters {
+		t := s.tables["`"+c[0]+"`.`"+c[1]+"`"]
+		if t != nil && strings.Contains(t.create, "AUTO_INCREMENT") { // a table without such a column may have a number, too
+			t.counter = c[2]
+		}
+	}
+	return nil
 }
 
 func sortedList(list string) string {

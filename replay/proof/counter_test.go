@@ -24,3 +24,23 @@ func TestCounterSurvives(t *testing.T) {
 		}
 	}
 }
+
+// A server that was started anew shows the counter that it had: see readCounters.
+func TestCounterAfterAStart(t *testing.T) {
+	for _, p := range []testrig.Product{testrig.MySQL, testrig.MariaDB} {
+		l := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		if _, err := l.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO d.t VALUES (40)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := restart(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		s, err := readState(t.Context(), l, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.tables["`d`.`t`"].counter; got != "41" {
+			t.Errorf("%s: AUTO_INCREMENT is %s after a start, want 41", p, got)
+		}
+	}
+}
