@@ -92,6 +92,13 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 	if err != nil {
 		tb.Fatalf("seed %d: %v", seed, err)
 	}
+	// A server that was restored was started after that: its counters are what is in its files, which on MariaDB is also
+	// the number of a row that was written and then refused. Whoever is compared begins with the same ones.
+	for _, s := range []*testrig.Local{t.pipe, t.ours} {
+		if err := restart(ctx, s); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	want, ok := t.reference(tb, seed, files)
 	if !ok {
 		return noReference
@@ -105,6 +112,9 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 	}
 	length := time.Since(begun)
 	if err := restore(ctx, l, g); err != nil {
+		tb.Fatal(err)
+	}
+	if err := restart(ctx, l); err != nil {
 		tb.Fatal(err)
 	}
 	before, err := globals(ctx, l)

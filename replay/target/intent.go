@@ -23,11 +23,12 @@ type intent struct {
 	epoch Epoch
 	gtid  string // under which it runs; empty: none
 	gtids string // record.gtids once it has run
+	xid   string // of the XA transaction that it ends; empty: none
 	what  string
 }
 
 func readIntent(ctx context.Context, c *Conn, run int64) (*intent, error) {
-	rows, err := c.Query(ctx, fmt.Sprintf("SELECT number, from_position, to_position, gtid, gtids, what FROM %s.intent WHERE run = %d", stateSchema, run))
+	rows, err := c.Query(ctx, fmt.Sprintf("SELECT number, from_position, to_position, gtid, gtids, xid, what FROM %s.intent WHERE run = %d", stateSchema, run))
 	if err != nil || len(rows) == 0 {
 		return nil, wrapState("read intent", err)
 	}
@@ -36,7 +37,10 @@ func readIntent(ctx context.Context, c *Conn, run int64) (*intent, error) {
 	if err != nil {
 		return nil, wrapState("read intent", err)
 	}
-	return &intent{epoch: Epoch{Number: n, From: row[1].Text, To: row[2].Text, Finished: true}, gtid: row[3].Text, gtids: row[4].Text, what: row[5].Text}, nil
+	return &intent{
+		epoch: Epoch{Number: n, From: row[1].Text, To: row[2].Text, Finished: true},
+		gtid:  row[3].Text, gtids: row[4].Text, xid: row[5].Text, what: row[6].Text,
+	}, nil
 }
 
 // gtidsWith is the run's GTIDs once a barrier has run, nil where they stay as they are: on a MySQL with GTIDs a
@@ -79,8 +83,8 @@ func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.
 		if last != nil && (!last.Finished || last.Number >= b.Number) {
 			return fmt.Errorf("epoch %d must be finished before barrier %d", last.Number, b.Number)
 		}
-		sql := fmt.Sprintf("REPLACE INTO %s.intent VALUES (%d, %d, %s, %s, %s, %s, %s)", stateSchema, r.id, b.Number,
-			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(b.What))
+		sql := fmt.Sprintf("REPLACE INTO %s.intent VALUES (%d, %d, %s, %s, %s, %s, %s, %s)", stateSchema, r.id, b.Number,
+			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(endsXA(b.Steps)), hexText(b.What))
 		if err := c.Exec(ctx, sql); err != nil {
 			return wrapState("write intent", err)
 		}
@@ -178,21 +182,32 @@ func (r *Run) ran(b Barrier, gtids *binlog.GTIDSet) {
 	r.note(b.epochOf(), gtids)
 }
 
-// settleIntent decides an intent that an interrupted run left open. A GTID that is there has run. One that is not
+// settleIntent decides an intent that an interrupted run left open. The end of an XA transaction has run if that one is
+// not prepared any more, which it was before the intent. Otherwise a GTID that is there has run. One that is not
 // there has not, if everything on the target is transactional: then the barrier rolled back as a whole.
 func (r *Run) settleIntent(ctx context.Context) error {
 	open, err := readIntent(ctx, r.conn, r.id)
 	if err != nil || open == nil {
 		return err
 	}
+	if open.xid != "" {
+		prepared, err := r.server.holdsXA(ctx, r.conn, open.xid)
+		if err == nil && !prepared && open.gtid != "" {
+			err = takeUp(ctx, r.conn, open.gtid)
+		}
+		if err != nil {
+			return err
+		}
+		return r.settle(ctx, open, !prepared)
+	}
 	if open.gtid == "" {
 		return &OpenIntentError{What: open.what}
 	}
-	there, err := r.conn.text(ctx, "SELECT GTID_SUBSET("+quoteText(open.gtid)+", @@GLOBAL.gtid_executed)")
+	executed, err := hasGTID(ctx, r.conn, open.gtid)
 	if err != nil {
-		return fmt.Errorf("look for GTID %s: %w", open.gtid, err)
+		return err
 	}
-	if there != "0" {
+	if executed {
 		return r.settle(ctx, open, true)
 	}
 	if others, err := r.others(ctx, r.conn); err != nil {
@@ -201,6 +216,30 @@ func (r *Run) settleIntent(ctx context.Context) error {
 		return &OpenIntentError{What: open.what}
 	}
 	return r.settle(ctx, open, false)
+}
+
+// takeUp has the server count a GTID as executed. MySQL 9.7 commits an XA transaction first and takes up the GTID of its
+// XA COMMIT afterwards: a kill between the two leaves the one without the other.
+func takeUp(ctx context.Context, c *Conn, gtid string) error {
+	executed, err := hasGTID(ctx, c, gtid)
+	if err != nil || executed {
+		return err
+	}
+	for _, sql := range []string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid), "START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"} {
+		if err := c.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("take up GTID %s: %w", gtid, err)
+		}
+	}
+	return nil
+}
+
+// hasGTID tells whether the server has executed a GTID.
+func hasGTID(ctx context.Context, c *Conn, gtid string) (bool, error) {
+	there, err := c.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+	if err != nil {
+		return false, fmt.Errorf("look for GTID %s: %w", gtid, err)
+	}
+	return there != "0", nil
 }
 
 // others tells whether there are tables of users that are not transactional.

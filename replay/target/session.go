@@ -158,6 +158,9 @@ func (s *Session) transactional(ctx context.Context, b Barrier) error {
 // verbatim runs the barrier between an intent and its mark.
 func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 	gtids := s.run.gtidsWith(b, s.ownGTID(b) != "")
+	if err := s.checkXA(ctx, b); err != nil {
+		return err
+	}
 	if err := s.run.intend(ctx, b, s.ownGTID(b), gtids); err != nil {
 		return err
 	}
@@ -184,6 +187,20 @@ func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 	return s.detach(ctx, b)
 }
 
+// checkXA refuses the end of an XA transaction that the target does not hold, before the intent: what an open intent
+// ends was prepared.
+func (s *Session) checkXA(ctx context.Context, b Barrier) error {
+	id := endsXA(b.Steps)
+	if id == "" {
+		return nil
+	}
+	prepared, err := s.run.server.holdsXA(ctx, s.sender.conn, id)
+	if err == nil && !prepared {
+		err = fmt.Errorf("the target has no prepared XA transaction %s: begin with the log file that has its XA PREPARE, or look into the backup for it", id)
+	}
+	return err
+}
+
 // own makes the next transaction the one that the barrier's GTID names. A GTID that the server has already would
 // make it pass over the barrier in silence: since Open has decided every interrupted one, somebody else has
 // used it up.
@@ -192,11 +209,11 @@ func (s *Session) own(ctx context.Context, b Barrier) error {
 	if gtid == "" {
 		return nil
 	}
-	there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+	executed, err := hasGTID(ctx, s.sender.conn, gtid)
 	if err != nil {
-		return fmt.Errorf("look for GTID %s: %w", gtid, err)
+		return err
 	}
-	if there != "0" {
+	if executed {
 		return fmt.Errorf("GTID %s is in gtid_executed, but this run has not run it: something else has used it on the target", gtid)
 	}
 	if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1"+quoteHexless(gtid)); err != nil {
@@ -220,11 +237,11 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 				return fmt.Errorf("end GTID %s: %w", gtid, err)
 			}
 		}
-		there, err := s.sender.conn.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+		executed, err := hasGTID(ctx, s.sender.conn, gtid)
 		if err != nil {
-			return fmt.Errorf("look for GTID %s: %w", gtid, err)
+			return err
 		}
-		if there != "0" {
+		if executed {
 			if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
 				return fmt.Errorf("end GTID %s: %w", gtid, err)
 			}

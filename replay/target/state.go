@@ -19,7 +19,7 @@ const stateSchema = "interlock_replay"
 
 // stateFormat is the version of the tables below. A run that another version began is refused: what it wrote
 // down may mean something else there.
-const stateFormat = 1
+const stateFormat = 2
 
 // stateTables are the tables of the state, the one that says what they are first. All are InnoDB, so that a chunk's
 // mark shares its transaction, and all have a primary key, which sql_require_primary_key asks for. Texts are binary
@@ -36,7 +36,7 @@ func stateTables() []string {
 			chunks INT NOT NULL, digest LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, goes TINYINT NOT NULL, finished TINYINT NOT NULL, PRIMARY KEY (run, number))`,
 		`chunk (run INT UNSIGNED NOT NULL, epoch BIGINT NOT NULL, chunk INT NOT NULL, PRIMARY KEY (run, epoch, chunk))`,
 		`intent (run INT UNSIGNED NOT NULL PRIMARY KEY, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL,
-			gtid LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, what LONGTEXT NOT NULL)`,
+			gtid LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, xid LONGTEXT NOT NULL, what LONGTEXT NOT NULL)`,
 		`failure (run INT UNSIGNED NOT NULL PRIMARY KEY, what LONGTEXT NOT NULL)`,
 		// setting is the server's, not a run's: what was there before, and what we set.
 		`setting (name VARCHAR(64) NOT NULL PRIMARY KEY, previous LONGTEXT NULL, ours LONGTEXT NULL)`,

@@ -1,0 +1,68 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"interlock/replay/binlog"
+)
+
+// xaEnd is XA COMMIT or XA ROLLBACK as both servers log it; its groups are the parts of the XID.
+var xaEnd = regexp.MustCompile(`(?i)^\s*XA\s+(?:COMMIT|ROLLBACK)\s+X'([0-9a-f]*)',\s*X'([0-9a-f]*)',\s*([0-9]+)\s*;?\s*$`)
+
+// endsXA is the XID of the prepared transaction that a barrier ends, as holdsXA takes it; empty where it ends none.
+func endsXA(steps []Step) string {
+	for _, step := range steps {
+		for _, sql := range step.Statements {
+			if m := xaEnd.FindStringSubmatch(sql); m != nil {
+				return xid(m[1], m[2], m[3])
+			}
+		}
+	}
+	return ""
+}
+
+func xid(global, branch, format string) string {
+	return fmt.Sprintf("X'%s',X'%s',%s", strings.ToUpper(global), strings.ToUpper(branch), format)
+}
+
+// holdsXA tells whether the server holds a prepared transaction of that XID. It asks for XA_RECOVER_ADMIN on MySQL.
+func (s *Server) holdsXA(ctx context.Context, c *Conn, id string) (bool, error) {
+	sql := "XA RECOVER CONVERT XID"
+	if s.Flavor == binlog.MariaDB {
+		sql = "XA RECOVER" // bytes as they are
+	}
+	rows, err := c.Query(ctx, sql)
+	if err != nil {
+		return false, fmt.Errorf("look for prepared XA transactions: %w (on MySQL, grant XA_RECOVER_ADMIN)", err)
+	}
+	for _, row := range rows {
+		found, err := readXID(s.Flavor, row)
+		if err != nil {
+			return false, err
+		}
+		if found == id {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// readXID reads a row of XA RECOVER: format, length of the global part, length of the branch, both parts, of MySQL in hex.
+func readXID(flavor binlog.Flavor, row []Value) (string, error) {
+	if len(row) != 4 {
+		return "", fmt.Errorf("read XA RECOVER: %d columns, want 4", len(row))
+	}
+	digits, hex := strings.CutPrefix(row[3].Text, "0x")
+	if flavor == binlog.MariaDB {
+		digits, hex = fmt.Sprintf("%x", row[3].Text), true
+	}
+	global, err := strconv.Atoi(row[1].Text)
+	if err != nil || !hex || 2*global > len(digits) {
+		return "", fmt.Errorf("read XA RECOVER: XID %q with a global part of %q bytes", row[3].Text, row[1].Text)
+	}
+	return xid(digits[:2*global], digits[2*global:], row[0].Text), nil
+}
