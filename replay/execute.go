@@ -107,7 +107,7 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 // phases applies everything that goes, and what keeps its order; and then, once all that goes is committed,
 // everything that comes.
 func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]bool) error {
-	waits := len(x.workers) > 1 && p.crowds() // for purge, between the phases
+	x.hold(ctx, p)
 	defer x.purge.Release(ctx)
 	for _, stage := range []struct {
 		phases [2]phase
@@ -117,22 +117,10 @@ func (x *executor) phases(ctx context.Context, e *epoch, p *plan, done map[int]b
 		{[2]phase{comes, comes}, func(s *Stages) *float64 { return &s.Comes }},
 	} {
 		start := time.Now()
-		if stage.phases[0] != goes || !waits {
-			x.hold(ctx, p)
-		}
 		if err := x.apply(ctx, e, p, stage.phases, done); err != nil {
 			return err
 		}
-		took := time.Since(start)
-		x.tally.stage(func(s *Stages) { *stage.took(s) += took.Seconds() })
-		if stage.phases[0] != goes || !waits {
-			continue
-		}
-		start = time.Now()
-		if err := x.run.WaitPurge(ctx, min(took, longestPurge)); err != nil {
-			return err
-		}
-		x.tally.stage(func(s *Stages) { s.Purge += time.Since(start).Seconds() })
+		x.tally.stage(func(s *Stages) { *stage.took(s) += time.Since(start).Seconds() })
 	}
 	return nil
 }
@@ -144,10 +132,6 @@ func (x *executor) hold(ctx context.Context, p *plan) {
 		x.purge.Hold(ctx)
 	}
 }
-
-// longestPurge is for how long the second phase waits at most until what went is purged; it never waits for
-// longer than the first phase took.
-const longestPurge = 10 * time.Second
 
 // apply hands the jobs of some phases to the workers, in order: neighbours at the same time. A stretch of its own for
 // each worker is up to a tenth faster where the buffer pool holds the data, for fewer waits on each other's pages, and a

@@ -66,7 +66,6 @@ type Stages struct {
 	Prepare  float64 `json:"prepare"` // connect, preflight, canary
 	Fold     float64 `json:"fold"`    // read, fold and sort, without waiting for the target
 	Goes     float64 `json:"goes"`
-	Purge    float64 `json:"purge"` // waiting between the phases
 	Comes    float64 `json:"comes"` // with what keeps its order
 	Barriers float64 `json:"barriers"`
 	Marks    float64 `json:"marks"` // epochs' rows, AUTO_INCREMENT, GTIDs

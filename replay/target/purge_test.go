@@ -1,6 +1,9 @@
 package target
 
 import (
+	"context"
+	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -74,4 +77,21 @@ func TestPurgeHold(t *testing.T) {
 			t.Errorf("%d of %d updates are left after a lost hold was taken again", n, updates)
 		}
 	})
+}
+
+// history is how many transactions wait for purge, where the server tells.
+func (s *Server) history(ctx context.Context, c *Conn) (length int64, known bool, err error) {
+	sql := "SELECT count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len' AND status = 'enabled'"
+	if s.Flavor == binlog.MariaDB {
+		sql = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Innodb_history_list_length'"
+	}
+	rows, err := c.Query(ctx, sql)
+	if err != nil {
+		return 0, false, fmt.Errorf("ask how much is to be purged: %w", err)
+	}
+	if len(rows) == 0 || rows[0][0].Null {
+		return 0, false, nil
+	}
+	length, err = strconv.ParseInt(rows[0][0].Text, 10, 64)
+	return length, err == nil, err
 }
