@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -54,21 +53,21 @@ func (r *Run) fleet(ctx context.Context) ([]outcome, error) {
 // belong to which would otherwise be let through, or would be with an allowance.
 func (r *Run) verdicts(ctx context.Context, findings []finding) []verdict {
 	verdicts := make([]verdict, len(findings))
-	var open []string
+	var open []int // of findings
+	var names []string
 	for i, f := range findings {
 		verdicts[i] = judge(f, r.class, r.o.Allow)
 		if f.err == nil && verdicts[i].kind != locked && r.members.matters(f.host) && clusterMayDecide(verdicts[i]) {
-			open = append(open, f.host)
+			open, names = append(open, i), append(names, f.host)
 		}
 	}
 	if len(open) == 0 {
 		return verdicts
 	}
-	r.members.survey(ctx, open)
-	sshrun.Each(ctx, r.parallel, len(findings), func(ctx context.Context, i int) {
-		if slices.Contains(open, findings[i].host) {
-			verdicts[i] = judgeInCluster(findings[i], r.class, r.o.Allow, r.members.settled(ctx, findings[i].host))
-		}
+	r.members.survey(ctx, names)
+	sshrun.Each(ctx, r.parallel, len(open), func(ctx context.Context, n int) {
+		i := open[n]
+		verdicts[i] = judgeInCluster(findings[i], r.class, r.o.Allow, r.members.settled(ctx, findings[i].host))
 	})
 	return verdicts
 }
