@@ -260,7 +260,8 @@ func TestReviewInconsistentStaysClosed(t *testing.T) {
 		if now := global(t, both.ours, closing(p)); now != "1" {
 			t.Errorf("the target has been opened: %s is %s", closing(p), now)
 		}
-		mustExec(t, both.ours, "SET sql_log_bin=0; CREATE TABLE d.other (id INT PRIMARY KEY); DELETE FROM d.t WHERE id = 9")
+		mustExec(t, both.ours, "SET sql_log_bin=0; CREATE TABLE d.other (id INT PRIMARY KEY); DELETE FROM d.t WHERE id = 9; "+
+			"UPDATE interlock_replay.epoch SET at = NULL") // it is not a backup that was restored
 		if _, err = run(t, both.ours, replay.Config{Paths: files}); err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
 	if !had.Empty() && executed.ContainsSet(had) {
 		return false, nil
 	}
-	made, err := r.madeSince(ctx, found.id)
+	made, err := r.madeSince(ctx, fmt.Sprintf("SELECT finished FROM %s.run WHERE id = %d", stateSchema, found.id))
 	if err != nil {
 		return false, err
 	}
@@ -52,14 +52,33 @@ func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
 	return true, nil
 }
 
-// madeSince are tables that were made after a run was finished, by name, some of them; the state's own if it was loaded
-// from a dump. Times are whole seconds, so that one of the same second is not seen.
-func (r *Run) madeSince(ctx context.Context, run int64) ([]string, error) {
+// reloaded refuses to go on with an interrupted run where tables were made since it wrote down how far it is: then a
+// backup was loaded over what it had done, and it would pass over all of that. It does not look where the run itself may
+// have made a table: behind an open intent, where AUTO_INCREMENT is being set, and behind a barrier that wrote its mark under
+// the log's clock. MariaDB's CREATE_TIME is a file's, which a copy changes, and it is not asked.
+func (r *Run) reloaded(ctx context.Context) error {
+	if r.server.Flavor == binlog.MariaDB || r.last == nil || !r.last.Finished && len(r.marks) == r.last.Chunks {
+		return nil
+	}
+	if open, err := readIntent(ctx, r.conn, r.id); err != nil || open != nil {
+		return err
+	}
+	made, err := r.madeSince(ctx, fmt.Sprintf("SELECT at FROM %s.epoch WHERE run = %d AND number = %d", stateSchema, r.id, r.last.Number))
+	if err != nil || len(made) == 0 {
+		return err
+	}
+	return fmt.Errorf("resume run: it was interrupted on this server, and %s made since: if the backup has been restored since, "+
+		"remove the state of the run by --drop-state --force and give the same command again; if not, UPDATE %s.epoch SET at = NULL, and do so, too", tables(made), stateSchema)
+}
+
+// madeSince are tables that were made after a time in UTC that a query gives, by name, some of them; the state's own if it
+// was loaded from a dump. Times are whole seconds, so that one of the same second is not seen.
+func (r *Run) madeSince(ctx context.Context, when string) ([]string, error) {
 	rows, err := r.conn.Query(ctx, fmt.Sprintf("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
-		"TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') AND "+
-		"UNIX_TIMESTAMP(CREATE_TIME) > (SELECT TIMESTAMPDIFF(SECOND, '1970-01-01', finished) FROM %s.run WHERE id = %d) LIMIT 4", stateSchema, run))
+		"TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') AND NOT (TABLE_SCHEMA = '%s' AND TABLE_NAME = 'canary') AND "+
+		"UNIX_TIMESTAMP(CREATE_TIME) > TIMESTAMPDIFF(SECOND, '1970-01-01', (%s)) LIMIT 4", stateSchema, when))
 	if err != nil {
-		return nil, fmt.Errorf("look for tables made since the run was finished: %w", err)
+		return nil, fmt.Errorf("look for tables made since the run was here last: %w", err)
 	}
 	var names []string
 	for _, row := range rows {

@@ -192,6 +192,11 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 			return err
 		}
 	}
+	if !r.Done {
+		if err := r.reloaded(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.hold(ctx); err != nil {
 		return err
 	}
@@ -295,7 +300,7 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 				return fmt.Errorf("finish epoch %d: %d of its %d chunks are marked as applied: run the same command again, it resumes", number, len(done), last.Chunks)
 			}
 			err = transaction(ctx, c,
-				fmt.Sprintf("UPDATE %s.epoch SET finished = 1 WHERE run = %d AND number = %d", stateSchema, r.id, number),
+				fmt.Sprintf("UPDATE %s.epoch SET finished = 1, at = UTC_TIMESTAMP(6) WHERE run = %d AND number = %d", stateSchema, r.id, number),
 				fmt.Sprintf("UPDATE %s.run SET gtids = %s WHERE id = %d", stateSchema, hexText(all.String()), r.id),
 				fmt.Sprintf("DELETE FROM %s.chunk WHERE run = %d", stateSchema, r.id),
 				forgetEpochs(r.id, number))

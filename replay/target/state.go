@@ -33,7 +33,8 @@ func stateTables() []string {
 			started DATETIME(6) NOT NULL, finished DATETIME(6) NULL, holder VARCHAR(255) NOT NULL DEFAULT '', holder_connection BIGINT NOT NULL DEFAULT 0,
 			held_since DATETIME(6) NULL, flushes BIGINT NOT NULL DEFAULT 0, UNIQUE KEY (fingerprint))`,
 		`epoch (run INT UNSIGNED NOT NULL, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL, plan LONGTEXT NOT NULL,
-			chunks INT NOT NULL, digest LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, goes TINYINT NOT NULL, finished TINYINT NOT NULL, PRIMARY KEY (run, number))`,
+			chunks INT NOT NULL, digest LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, goes TINYINT NOT NULL, finished TINYINT NOT NULL,
+			at DATETIME(6) NULL, PRIMARY KEY (run, number))`,
 		`chunk (run INT UNSIGNED NOT NULL, epoch BIGINT NOT NULL, chunk INT NOT NULL, PRIMARY KEY (run, epoch, chunk))`,
 		`intent (run INT UNSIGNED NOT NULL PRIMARY KEY, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL,
 			gtid LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, xid LONGTEXT NOT NULL, what LONGTEXT NOT NULL)`,
@@ -202,7 +203,13 @@ func epochValues(run int64, e Epoch) string {
 		hexText(e.Digest), hexText(e.GTIDs), number(e.Goes), number(e.Finished))
 }
 
+// insertEpoch writes an epoch down, in a session whose clock is the server's: see reloaded.
 func insertEpoch(run int64, e Epoch) string {
+	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s, at) VALUES (%s, UTC_TIMESTAMP(6))", stateSchema, epochColumns, epochValues(run, e))
+}
+
+// insertUntimed writes an epoch down in a session whose clock is the log's.
+func insertUntimed(run int64, e Epoch) string {
 	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s) VALUES (%s)", stateSchema, epochColumns, epochValues(run, e))
 }
 
