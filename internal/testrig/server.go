@@ -148,6 +148,9 @@ func (s *Server) launch() string {
 // appearsWithin is how long a started server may take to become a process of its name on a loaded machine.
 const appearsWithin = 5 * time.Second
 
+// endsWithin is for how long a server must be missing that was there, to have ended.
+const endsWithin = time.Second
+
 // Start starts a server that does not run, on the data directory that it has, and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
 	if _, err := s.Host.Exec(ctx, s.launch()); err != nil {
@@ -156,9 +159,9 @@ func (s *Server) Start(ctx context.Context) error {
 	// A start takes one or two seconds; the bound is for a machine whose two cores run dozens of them.
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	// The shell that becomes the server may not have done so yet: not to be there counts as an end only once it was
-	// there, or when it has had time enough.
-	seen, grace := false, time.Now().Add(appearsWithin)
+	// The shell that becomes the server may not have done so yet, and while one program takes the place of another
+	// its arguments cannot be read: not to be there counts as an end only when it has lasted.
+	missing := time.Now().Add(appearsWithin)
 	for {
 		err := s.knock(ctx)
 		if err == nil {
@@ -170,8 +173,8 @@ func (s *Server) Start(ctx context.Context) error {
 		if pid, findErr := s.pid(); findErr != nil {
 			return fmt.Errorf("start %s: %w", s, findErr)
 		} else if pid != 0 {
-			seen = true
-		} else if seen || time.Now().After(grace) {
+			missing = time.Now().Add(endsWithin)
+		} else if time.Now().After(missing) {
 			return fmt.Errorf("start %s: it ended: %s", s, s.lastWords(ctx))
 		}
 		select {
