@@ -253,7 +253,7 @@ func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error 
 		return nil
 	}
 	o.versions = s.versionsOf(format)
-	if err := o.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
+	if err := o.conn.Exec(ctx, gtidNext("AUTOMATIC")); err != nil {
 		return fmt.Errorf("set gtid_next: %w", err)
 	}
 	return nil

@@ -225,7 +225,7 @@ func takeUp(ctx context.Context, c *Conn, gtid string) error {
 	if err != nil || executed {
 		return err
 	}
-	for _, sql := range []string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid), "START TRANSACTION", "COMMIT", "SET SESSION gtid_next=_latin1'AUTOMATIC'"} {
+	for _, sql := range []string{gtidNext(gtid), "START TRANSACTION", "COMMIT", gtidNext("AUTOMATIC")} {
 		if err := c.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("take up GTID %s: %w", gtid, err)
 		}

@@ -216,7 +216,7 @@ func (s *Session) own(ctx context.Context, b Barrier) error {
 	if executed {
 		return fmt.Errorf("GTID %s is in gtid_executed, but this run has not run it: something else has used it on the target", gtid)
 	}
-	if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1"+quoteHexless(gtid)); err != nil {
+	if err := s.sender.conn.Exec(ctx, gtidNext(gtid)); err != nil {
 		return fmt.Errorf("set gtid_next to %s: %w", gtid, err)
 	}
 	return nil
@@ -231,7 +231,7 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 		return nil
 	}
 	empty := []string{"START TRANSACTION", "COMMIT"}
-	for _, statements := range [][]string{nil, empty, append([]string{"SET SESSION gtid_next=_latin1" + quoteHexless(gtid)}, empty...)} {
+	for _, statements := range [][]string{nil, empty, append([]string{gtidNext(gtid)}, empty...)} {
 		for _, sql := range statements {
 			if err := s.sender.conn.Exec(ctx, sql); err != nil {
 				return fmt.Errorf("end GTID %s: %w", gtid, err)
@@ -242,7 +242,7 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 			return err
 		}
 		if executed {
-			if err := s.sender.conn.Exec(ctx, "SET SESSION gtid_next=_latin1'AUTOMATIC'"); err != nil {
+			if err := s.sender.conn.Exec(ctx, gtidNext("AUTOMATIC")); err != nil {
 				return fmt.Errorf("end GTID %s: %w", gtid, err)
 			}
 			return nil
@@ -250,6 +250,9 @@ func (s *Session) disown(ctx context.Context, b Barrier) error {
 	}
 	return fmt.Errorf("end GTID %s: the server does not take it up", gtid)
 }
+
+// gtidNext names the next transaction; AUTOMATIC goes back to those without a GTID.
+func gtidNext(gtid string) string { return "SET SESSION gtid_next=_latin1" + quoteHexless(gtid) }
 
 // quoteHexless is a string literal of a GTID, which needs no escapes in any sql_mode: the session's is the log's.
 func quoteHexless(gtid string) string { return "'" + strings.ReplaceAll(gtid, "'", "") + "'" }
