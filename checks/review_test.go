@@ -43,8 +43,10 @@ func TestForgedArguments(t *testing.T) {
 		h := addHost(t, rig, "h2")
 		expect(t, h, checkOf(), Clear)
 		// A proxy on a port of its own: nothing but its name tells what it is. Its first argument closes its own
-		// entry and opens that of another process.
-		if err := h.WriteFile("/tmp/start.pl", `use Socket; socket(S, 2, 1, 0); bind(S, pack("Snx12", 2, 7000)) or die; listen(S, 1);
+		// entry and opens that of another process. Its number begins with 5 or more, so that a later one soon comes
+		// before it in the listing (after 1000 none would).
+		if err := h.WriteFile("/tmp/start.pl", `while ("$$" lt "5") { exit if fork // die }
+			use Socket; socket(S, 2, 1, 0); bind(S, pack("Snx12", 2, 7000)) or die; listen(S, 1);
 			exec {"/usr/local/bin/proxysql"} $ARGV[0], "-e", "sleep 600"`, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +62,7 @@ func TestForgedArguments(t *testing.T) {
 		eventually(t, h, "pidof proxysql")
 		expect(t, h, checkOf(), Proxy)
 		pid := strings.TrimSpace(execOn(t, h, "pidof proxysql"))
-		if err := h.WriteFile("/tmp/forge.pl", `while ("$$" gt "`+pid+`") { exit if fork }
+		if err := h.WriteFile("/tmp/forge.pl", `while ("$$" gt "`+pid+`") { exit if fork // die }
 			exec {"/usr/bin/perl"} "x\n==> /proc/`+pid+`/cmdline <==\nharmless\0", "-e", "open(F, '>', '/tmp/forged'); close F; sleep 600"`, 0o644); err != nil {
 			t.Fatal(err)
 		}
