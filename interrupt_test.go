@@ -110,7 +110,7 @@ func (s *simulated) wait(t *testing.T) int {
 // its own machine.
 func (s *simulated) nothingLeft(t *testing.T) simfleet.Ledger {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.Idle(ctx); err != nil {
 		t.Errorf("after the client's end: %v", err)

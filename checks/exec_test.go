@@ -125,7 +125,7 @@ func TestShellcheck(t *testing.T) {
 		if name == "as it is sent" { // its directives went with the comments
 			args = append(args, "--severity=error")
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		cmd := exec.CommandContext(ctx, path, append(args, "-")...)
 		cmd.Stdin = strings.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil {

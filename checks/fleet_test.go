@@ -140,7 +140,7 @@ func converse(cmd *exec.Cmd, r Request, stdin io.Reader) answer {
 // ask runs a request as an account inside a host.
 func ask(t *testing.T, h *testrig.Host, who account, r Request) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	line, err := r.ExecLine()
 	if err != nil {

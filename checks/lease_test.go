@@ -38,7 +38,7 @@ const runA, runB = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 // serveOn makes a request that inspects nothing, inside the host.
 func serveOn(t *testing.T, h *testrig.Host, who account, r Request) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	line, err := r.ExecLine()
 	if err != nil {

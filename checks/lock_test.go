@@ -56,7 +56,7 @@ func served(t *testing.T, rig *testrig.Rig, login string, r Request) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	return plainly(overSSH(ctx, rig, login, line), nil)
 }

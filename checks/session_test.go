@@ -171,7 +171,7 @@ func unlocked(t *testing.T, h *testrig.Host) {
 // eventually waits, for at most some seconds, until a test on the host is true.
 func eventually(t *testing.T, h *testrig.Host, test string) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		_, err := h.Exec(t.Context(), test)
 		if err == nil {
 			return
@@ -219,7 +219,7 @@ func TestNothingStartsWithoutGo(t *testing.T) {
 // talk starts a session and writes to it without reading the report first.
 func talk(t *testing.T, h *testrig.Host, who account, line string, send func(io.WriteCloser)) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd, err := direct(ctx, h, who, line)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestTamperedClientStartsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			cmd := overSSH(ctx, rig, login+"@"+host, line)
 			cmd.Stdin = strings.NewReader(strings.Repeat(r.GoLine(), 3))
 			out, err := cmd.CombinedOutput()

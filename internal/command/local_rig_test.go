@@ -34,7 +34,7 @@ func (f *hostsOfRig) unlock(t *testing.T) {
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); !ok(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within 40 s: %s", what)
 		}

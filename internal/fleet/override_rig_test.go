@@ -118,7 +118,7 @@ func TestOverrideUsage(t *testing.T) {
 func TestLocksOnRealHosts(t *testing.T) {
 	h := oneServer(t)
 	s := h.start(t, RunOptions{Hosts: "app1", Command: []string{"touch /tmp/up; sleep 300"}}, "")
-	eventually(t, 40*time.Second, "it runs", func() bool { return h.there(t, "app1", "/tmp/up") || s.stderr.String() != "" })
+	eventually(t, time.Minute, "it runs", func() bool { return h.there(t, "app1", "/tmp/up") || s.stderr.String() != "" })
 	locks := func(o LocksOptions) (string, int) {
 		t.Helper()
 		o.Remote, o.Hosts = h.remote(), "app1"

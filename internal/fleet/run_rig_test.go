@@ -214,20 +214,20 @@ func interrupt(t *testing.T, h *realHosts) {
 		{"sleep 3002", "sleep 3002"}, // read-only
 	} {
 		s := h.start(t, RunOptions{Hosts: "app1", Command: []string{c.command}}, "")
-		eventually(t, 10*time.Second, "it runs", func() bool { return h.running(t, "app1", c.sleep) })
+		eventually(t, time.Minute, "it runs", func() bool { return h.running(t, "app1", c.sleep) })
 		s.interrupts <- os.Interrupt
 		r := s.wait(t)
 		if r.status == 0 || r.status == ExitUnreachable {
 			t.Errorf("%s: %+v", c.command, r)
 		}
-		eventually(t, 5*time.Second, c.sleep+" is gone", func() bool { return !h.running(t, "app1", c.sleep) })
+		eventually(t, time.Minute, c.sleep+" is gone", func() bool { return !h.running(t, "app1", c.sleep) })
 	}
 	h.unlocked(t, "app1")
 }
 
 func interruptTwice(t *testing.T, h *realHosts) {
 	s := h.start(t, RunOptions{Hosts: "app1", Command: []string{"touch /tmp/x; trap '' INT; sleep 7"}}, "")
-	eventually(t, 10*time.Second, "it runs", func() bool { return h.running(t, "app1", "sleep 7") })
+	eventually(t, time.Minute, "it runs", func() bool { return h.running(t, "app1", "sleep 7") })
 	s.interrupts <- os.Interrupt
 	time.Sleep(3 * sameSignal)
 	s.interrupts <- os.Interrupt
@@ -241,7 +241,7 @@ func interruptTwice(t *testing.T, h *realHosts) {
 	if r := h.run(t, "app1", "touch /tmp/locked", RunOptions{}); r.status != ExitLocked || h.there(t, "app1", "/tmp/locked") {
 		t.Errorf("while it is locked: %+v", r)
 	}
-	eventually(t, 15*time.Second, "the lock is gone", func() bool { return !h.there(t, "app1", "/var/lib/interlock/lock") })
+	eventually(t, time.Minute, "the lock is gone", func() bool { return !h.there(t, "app1", "/var/lib/interlock/lock") })
 }
 
 func timeout(t *testing.T, h *realHosts) {
@@ -257,7 +257,7 @@ func timeout(t *testing.T, h *realHosts) {
 
 func lostConnection(t *testing.T, h *realHosts) {
 	s := h.start(t, RunOptions{Hosts: "app1", Command: []string{"touch /tmp/x; sleep 5; echo end >/tmp/lost; echo late"}}, "")
-	eventually(t, 10*time.Second, "it runs", func() bool { return h.running(t, "app1", "sleep 5") })
+	eventually(t, time.Minute, "it runs", func() bool { return h.running(t, "app1", "sleep 5") })
 	h.exec(t, "app1", `p=$(pgrep -fx "sleep 5"); while [ "$(ps -o comm= -p $p)" != sshd ]; do p=$(ps -o ppid= -p $p | tr -d ' '); done; kill -9 $p`)
 	r := s.wait(t)
 	if r.status != ExitUnreachable || !strings.HasPrefix(r.stderr, "interlock: state unknown: ") {
@@ -271,10 +271,10 @@ func lostConnection(t *testing.T, h *realHosts) {
 	if err := l.Run(t.Context()); err != nil || !strings.Contains(locks.String(), "running  touch /tmp/x; sleep 5;") {
 		t.Errorf("locks: %v\n%s", err, locks.String())
 	}
-	eventually(t, 15*time.Second, "the command ends in its own time", func() bool { return h.there(t, "app1", "/tmp/lost") })
+	eventually(t, time.Minute, "the command ends in its own time", func() bool { return h.there(t, "app1", "/tmp/lost") })
 	_, row, _ := strings.Cut(locks.String(), "\n")
 	id := strings.Fields(row)[2] // behind host and kind
-	eventually(t, 5*time.Second, "its output is kept", func() bool {
+	eventually(t, time.Minute, "its output is kept", func() bool {
 		var out safeBuffer
 		logs, err := NewLogs(LogsOptions{Remote: h.remote(), Host: "app1", ID: id}, Streams{Out: &out, Err: &out})
 		if err != nil {

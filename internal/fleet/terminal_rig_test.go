@@ -76,7 +76,7 @@ func (h *realHosts) atTerminal(t *testing.T, answer string) result {
 	r.site.tty = sshrun.NewTTY(program)
 	ended := make(chan int, 1)
 	go func() { ended <- ExitStatus(r.Run(t.Context())) }()
-	eventually(t, 10*time.Second, "it asks", func() bool {
+	eventually(t, time.Minute, "it asks", func() bool {
 		return strings.HasSuffix(text.String(), "interlock: type the number of hosts in app1,db4 to start: ")
 	})
 	if !strings.Contains(stderr.String(), "interlock: plan: ") {
@@ -141,18 +141,18 @@ func onTerminal(t *testing.T, h *realHosts) {
 	shows := func(what string) func() bool {
 		return func() bool { return strings.Contains(text.String(), what) }
 	}
-	eventually(t, 10*time.Second, "the size", shows("33 77\r\n"))
+	eventually(t, time.Minute, "the size", shows("33 77\r\n"))
 	if _, err := person.WriteString("hello\r"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the line", shows("got <hello>\r\n"))
-	eventually(t, 10*time.Second, "it sleeps", func() bool { return h.running(t, "app1", "sleep 3004") })
+	eventually(t, time.Minute, "the line", shows("got <hello>\r\n"))
+	eventually(t, time.Minute, "it sleeps", func() bool { return h.running(t, "app1", "sleep 3004") })
 	if _, err := person.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("^C did not end it; seen: %q", text.String())
 	}
 	if strings.Contains(text.String(), "go ") || !strings.Contains(text.String(), "hello\r\n") {

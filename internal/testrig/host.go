@@ -173,7 +173,7 @@ func wantsReboot(state *os.ProcessState) bool {
 
 // waitSSH waits for sshd's banner.
 func (h *Host) waitSSH(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	h.mu.Lock()
 	down := h.down

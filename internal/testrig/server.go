@@ -149,7 +149,7 @@ func (s *Server) launch() string {
 const appearsWithin = 5 * time.Second
 
 // endsWithin is for how long a server must be missing that was there, to have ended.
-const endsWithin = time.Second
+const endsWithin = 2 * time.Second
 
 // Start starts a server that does not run, on the data directory that it has, and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
