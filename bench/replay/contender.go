@@ -93,7 +93,7 @@ func (b *bench) round(ctx context.Context, w workload, rec *recording, c contend
 	if pool == 0 {
 		pool = defaultPool
 	}
-	settings := append(serverSettings(b.product, pool, b.gtid, targetID), "skip-log-bin")
+	settings := append(append(serverSettings(b.product, pool, b.gtid, targetID), "skip-log-bin"), b.set...)
 	local, err := testrig.StartLocal(ctx, testrig.LocalSpec{
 		Product: b.product, TempDir: b.dir, From: rec.cold(), Settings: append(settings, c.settings...),
 	})

@@ -46,6 +46,7 @@ type bench struct {
 	dir         string // recordings and servers, on disk
 	interlock   string // the program under test, built from this tree
 	gtid        bool
+	set         []string
 	scale       float64 // 0: quick
 	rounds      int
 	slowRounds  int // of contenders that take long
@@ -82,6 +83,7 @@ func parse(args []string) (*bench, choice, error) {
 	flags.IntVar(&b.connections, "connections", replay.DefaultConnections(), "`N` connections of LOAD DATA and of interlock's second line")
 	flags.StringVar(&b.memory, "memory", "512M", "interlock's --memory `SIZE`")
 	flags.DurationVar(&b.patience, "patience", time.Hour, "`TIME` after which a round is given up")
+	set := flags.String("set", "", "further `OPTIONS` of every target: innodb-autoinc-lock-mode=2")
 	flags.BoolVar(&b.gtid, "gtid", false, "GTIDs on MySQL: the pipe and the applier are slower with them")
 	flags.BoolVar(&b.keep, "keep", false, "keep the recordings: the next run with -keep uses them")
 	flags.StringVar(&c.dir, "dir", os.TempDir(), "`FOLDER` for recordings and servers; on a disk with 10 GB free")
@@ -90,7 +92,7 @@ func parse(args []string) (*bench, choice, error) {
 		return nil, c, err
 	}
 	words := func(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
-	c.products, c.workloads, c.contenders = words(*products), words(*names), words(*contenders)
+	c.products, c.workloads, c.contenders, b.set = words(*products), words(*names), words(*contenders), words(*set)
 	if b.rounds < 1 || b.slowRounds < 1 || b.connections < 1 || b.scale < 0 {
 		return nil, c, errors.New("-rounds, -slow-rounds and -connections are 1 or more, -scale is not negative")
 	}

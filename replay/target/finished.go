@@ -54,37 +54,62 @@ func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
 
 // reloaded refuses to go on with an interrupted run where tables were made since it wrote down how far it is: then a
 // backup was loaded over what it had done, and it would pass over all of that. It does not look where the run itself may
-// have made a table: behind an open intent, where AUTO_INCREMENT is being set, and behind a barrier that wrote its mark under
-// the log's clock. MariaDB's CREATE_TIME is a file's, which a copy changes, and it is not asked.
+// have made a table: behind an open intent, where AUTO_INCREMENT is being set, and, on MySQL, behind a barrier that wrote
+// its mark under the log's clock.
 func (r *Run) reloaded(ctx context.Context) error {
-	if r.server.Flavor == binlog.MariaDB || r.last == nil || !r.last.Finished && len(r.marks) == r.last.Chunks {
+	if r.last == nil || !r.last.Finished && len(r.marks) == r.last.Chunks {
 		return nil
 	}
 	if open, err := readIntent(ctx, r.conn, r.id); err != nil || open != nil {
 		return err
 	}
-	made, err := r.madeSince(ctx, fmt.Sprintf("SELECT at FROM %s.epoch WHERE run = %d AND number = %d", stateSchema, r.id, r.last.Number))
+	column, look := "at", r.madeSince
+	if r.server.Flavor == binlog.MariaDB {
+		column, look = "newest_table", r.madeAfter
+	}
+	made, err := look(ctx, fmt.Sprintf("SELECT %s FROM %s.epoch WHERE run = %d AND number = %d", column, stateSchema, r.id, r.last.Number))
 	if err != nil || len(made) == 0 {
 		return err
 	}
 	return fmt.Errorf("resume run: it was interrupted on this server, and %s made since: if the backup has been restored since, "+
-		"remove the state of the run by --drop-state --force and give the same command again; if not, UPDATE %s.epoch SET at = NULL, and do so, too", tables(made), stateSchema)
+		"remove the state of the run by --drop-state --force and give the same command again; if not, UPDATE %s.epoch SET %s = NULL, and do so, too",
+		tables(made), stateSchema, column)
 }
 
 // madeSince are tables that were made after a time in UTC that a query gives, by name, some of them; the state's own if it
 // was loaded from a dump. Times are whole seconds, so that one of the same second is not seen.
 func (r *Run) madeSince(ctx context.Context, when string) ([]string, error) {
-	rows, err := r.conn.Query(ctx, fmt.Sprintf("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
+	return r.made(ctx, fmt.Sprintf("SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
 		"TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') AND NOT (TABLE_SCHEMA = '%s' AND TABLE_NAME = 'canary') AND "+
 		"UNIX_TIMESTAMP(CREATE_TIME) > TIMESTAMPDIFF(SECOND, '1970-01-01', (%s)) LIMIT 4", stateSchema, when))
+}
+
+// madeAfter are InnoDB's tables with a higher number than a query gives, by the names of their files, some of them. MariaDB's
+// CREATE_TIME is a file's, which a copy changes; a table's number is not, and each new one's is higher. A full-text index
+// keeps tables of its own, and makes them when it likes.
+func (r *Run) madeAfter(ctx context.Context, newest string) ([]string, error) {
+	return r.made(ctx, fmt.Sprintf("SELECT REPLACE(NAME, '/', '.') FROM information_schema.INNODB_SYS_TABLES WHERE TABLE_ID > (%s) AND "+
+		"NAME NOT LIKE 'mysql/%%' AND NAME <> '%s/canary' AND NAME NOT REGEXP '/FTS_[0-9a-f]{16}' LIMIT 4", newest, stateSchema))
+}
+
+func (r *Run) made(ctx context.Context, query string) ([]string, error) {
+	rows, err := r.conn.Query(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("look for tables made since the run was here last: %w", err)
 	}
 	var names []string
 	for _, row := range rows {
-		names = append(names, row[0].Text+"."+row[1].Text)
+		names = append(names, row[0].Text)
 	}
 	return names, nil
+}
+
+// lookForTables notes up to which number there are tables now: see reloaded.
+func (r *Run) lookForTables(ctx context.Context, c *Conn) (err error) {
+	if r.server.Flavor == binlog.MariaDB {
+		r.newestTable, err = c.text(ctx, "SELECT COALESCE(MAX(TABLE_ID), 0) FROM information_schema.INNODB_SYS_TABLES")
+	}
+	return wrapState("look for the newest table", err)
 }
 
 // tables names them: "table a.t was", "tables a.t, a.u were".

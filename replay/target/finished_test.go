@@ -139,13 +139,13 @@ func TestResumeUnderAReloadedDump(t *testing.T) {
 
 		time.Sleep(1100 * time.Millisecond)
 		s.run("DROP TABLE d.t", "CREATE TABLE d.t (id INT PRIMARY KEY)")
-		_, err = s.server.Open(ctx, spec("run"))
+		column := "at"
 		if s.Product == testrig.MariaDB {
-			s.ok(err)
-			return
+			column = "newest_table"
 		}
-		s.refused(err, "table d.t was made since", "--drop-state --force", "at = NULL")
-		s.run("UPDATE interlock_replay.epoch SET at = NULL")
+		_, err = s.server.Open(ctx, spec("run"))
+		s.refused(err, "table d.t was made since", "--drop-state --force", column+" = NULL")
+		s.run("UPDATE interlock_replay.epoch SET " + column + " = NULL")
 		s.ok(s.open("run").Close())
 	})
 }

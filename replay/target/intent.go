@@ -152,9 +152,12 @@ func (r *Run) fulfil(ctx context.Context, e Epoch, gtid string, gtids *binlog.GT
 }
 
 func (r *Run) fulfilled(ctx context.Context, c *Conn, e Epoch, gtids *binlog.GTIDSet) error {
+	if err := r.lookForTables(ctx, c); err != nil {
+		return err
+	}
 	statements := []string{
 		forgetEpochs(r.id, e.Number+1),
-		insertEpoch(r.id, e),
+		r.insertEpoch(e),
 		fmt.Sprintf("DELETE FROM %s.intent WHERE run = %d", stateSchema, r.id),
 	}
 	if gtids != nil {

@@ -58,6 +58,8 @@ type Run struct {
 	last       *Epoch          // what the target keeps, as far as it has told us
 	marks      map[int]bool    // of last: chunks whose commit was acknowledged
 	gtids      *binlog.GTIDSet // as record.gtids
+	// newestTable is the highest number of InnoDB's tables, of those that the run has made the last: a number. Empty on MySQL.
+	newestTable string
 }
 
 // patience is the default of Run.Patience: a server that recovers from a crash has started within it.
@@ -123,6 +125,9 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 			return err
 		}
 		r.gtids = &binlog.GTIDSet{}
+		if err := r.lookForTables(ctx, r.conn); err != nil {
+			return err
+		}
 		return r.hold(ctx)
 	}
 	return r.resume(ctx, found)
@@ -196,6 +201,9 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 		if err := r.reloaded(ctx); err != nil {
 			return err
 		}
+		if err := r.lookForTables(ctx, r.conn); err != nil {
+			return err
+		}
 	}
 	if err := r.hold(ctx); err != nil {
 		return err
@@ -241,7 +249,7 @@ func (r *Run) BeginEpoch(ctx context.Context, e Epoch) (done map[int]bool, err e
 		} else if last != nil && e.Number <= last.Number {
 			err = fmt.Errorf("begin epoch %d: epoch %d is finished", e.Number, last.Number)
 		} else {
-			err = wrapState("begin epoch", c.Exec(ctx, insertEpoch(r.id, e)))
+			err = wrapState("begin epoch", c.Exec(ctx, r.insertEpoch(e)))
 		}
 		if err == nil {
 			r.last, r.marks = e.clone(), map[int]bool{}

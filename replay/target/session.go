@@ -140,7 +140,7 @@ func (s *Session) transactional(ctx context.Context, b Barrier) error {
 	}
 	last := b.Steps[len(b.Steps)-1]
 	steps := append(append([]Step{}, b.Steps[:len(b.Steps)-1]...), Step{Statements: last.Statements[:len(last.Statements)-1]})
-	marks := Step{Statements: []string{forgetEpochs(s.run.id, b.Number), insertUntimed(s.run.id, b.epochOf())}}
+	marks := Step{Statements: []string{forgetEpochs(s.run.id, b.Number), s.run.insertUntimed(b.epochOf())}}
 	if gtids != nil {
 		marks.Statements = append(marks.Statements, setGTIDs(s.run.id, gtids.String()))
 	}

@@ -19,7 +19,7 @@ const stateSchema = "interlock_replay"
 
 // stateFormat is the version of the tables below. A run that another version began is refused: what it wrote
 // down may mean something else there.
-const stateFormat = 2
+const stateFormat = 3
 
 // stateTables are the tables of the state, the one that says what they are first. All are InnoDB, so that a chunk's
 // mark shares its transaction, and all have a primary key, which sql_require_primary_key asks for. Texts are binary
@@ -34,7 +34,7 @@ func stateTables() []string {
 			held_since DATETIME(6) NULL, flushes BIGINT NOT NULL DEFAULT 0, UNIQUE KEY (fingerprint))`,
 		`epoch (run INT UNSIGNED NOT NULL, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL, plan LONGTEXT NOT NULL,
 			chunks INT NOT NULL, digest LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, goes TINYINT NOT NULL, finished TINYINT NOT NULL,
-			at DATETIME(6) NULL, PRIMARY KEY (run, number))`,
+			at DATETIME(6) NULL, newest_table BIGINT UNSIGNED NULL, PRIMARY KEY (run, number))`,
 		`chunk (run INT UNSIGNED NOT NULL, epoch BIGINT NOT NULL, chunk INT NOT NULL, PRIMARY KEY (run, epoch, chunk))`,
 		`intent (run INT UNSIGNED NOT NULL PRIMARY KEY, number BIGINT NOT NULL, from_position LONGTEXT NOT NULL, to_position LONGTEXT NOT NULL,
 			gtid LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, xid LONGTEXT NOT NULL, what LONGTEXT NOT NULL)`,
@@ -204,13 +204,21 @@ func epochValues(run int64, e Epoch) string {
 }
 
 // insertEpoch writes an epoch down, in a session whose clock is the server's: see reloaded.
-func insertEpoch(run int64, e Epoch) string {
-	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s, at) VALUES (%s, UTC_TIMESTAMP(6))", stateSchema, epochColumns, epochValues(run, e))
+func (r *Run) insertEpoch(e Epoch) string {
+	return r.insertEpochAt(e, "UTC_TIMESTAMP(6)")
 }
 
 // insertUntimed writes an epoch down in a session whose clock is the log's.
-func insertUntimed(run int64, e Epoch) string {
-	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s) VALUES (%s)", stateSchema, epochColumns, epochValues(run, e))
+func (r *Run) insertUntimed(e Epoch) string {
+	return r.insertEpochAt(e, "NULL")
+}
+
+func (r *Run) insertEpochAt(e Epoch, at string) string {
+	newest := r.newestTable
+	if newest == "" {
+		newest = "NULL"
+	}
+	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s, at, newest_table) VALUES (%s, %s, %s)", stateSchema, epochColumns, epochValues(r.id, e), at, newest)
 }
 
 // forgetEpochs removes the epochs before one: the last is all that is needed.
