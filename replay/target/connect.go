@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type Server struct {
 	Flavor  binlog.Flavor
 	Version string
 	GTIDs   bool // MySQL: gtid_mode is ON
+	// BufferPool is innodb_buffer_pool_size, in bytes.
+	BufferPool uint64
 
 	opts login
 	mu   sync.Mutex
@@ -52,6 +55,13 @@ func (s *Server) identify(ctx context.Context, c *Conn) error {
 	var err error
 	if s.Version, err = c.text(ctx, "SELECT VERSION()"); err != nil {
 		return err
+	}
+	pool, err := c.text(ctx, "SELECT @@GLOBAL.innodb_buffer_pool_size")
+	if err != nil {
+		return err
+	}
+	if s.BufferPool, err = strconv.ParseUint(pool, 10, 64); err != nil {
+		return fmt.Errorf("read innodb_buffer_pool_size: %w", err)
 	}
 	s.Flavor = binlog.MySQL
 	if strings.Contains(strings.ToLower(s.Version), "mariadb") {

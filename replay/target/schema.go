@@ -30,6 +30,7 @@ type Table struct {
 	Actions          bool    // a foreign key of its group has ON DELETE or ON UPDATE CASCADE, SET NULL, SET DEFAULT
 	NotTransactional bool    // engine is not InnoDB
 	Partitioned      bool
+	Bytes            uint64 // of its rows and indexes, as the engine estimates them
 	// Ordered says why the table can only be applied in its original order (sequence, system-versioned, period,
 	// mysql.*); empty: it can be folded.
 	Ordered string
@@ -133,11 +134,13 @@ func (c *Schema) query(ctx context.Context, sql string) ([][]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	// MySQL 8.0.30 and later hide a generated invisible primary key otherwise, and the log has it.
-	const show = "SET SESSION show_gipk_in_create_table_and_information_schema=ON"
-	if err := conn.Exec(ctx, show); err != nil && errorCode(err) != erUnknownSystemVariable {
-		conn.Close()
-		return nil, err
+	// MySQL 8.0.30 and later hide a generated invisible primary key otherwise, and the log has it; 8.0 and later show sizes
+	// that are a day old.
+	for _, name := range []string{"show_gipk_in_create_table_and_information_schema=ON", "information_schema_stats_expiry=0"} {
+		if err := conn.Exec(ctx, "SET SESSION "+name); err != nil && errorCode(err) != erUnknownSystemVariable {
+			conn.Close()
+			return nil, err
+		}
 	}
 	c.conn = conn
 	return conn.Query(ctx, sql)
@@ -147,7 +150,7 @@ const erUnknownSystemVariable = 1193
 
 func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	where := fmt.Sprintf(" WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s", quoteText(key.schema), quoteText(key.name))
-	rows, err := c.query(ctx, "SELECT TABLE_TYPE, ENGINE, CREATE_OPTIONS, TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"+where)
+	rows, err := c.query(ctx, "SELECT TABLE_TYPE, ENGINE, CREATE_OPTIONS, TABLE_SCHEMA, TABLE_NAME, COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0) FROM information_schema.TABLES"+where)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +161,9 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	kind := rows[0][0].Text
 	if strings.HasSuffix(kind, "VIEW") {
 		return nil, fmt.Errorf("it is a view on the target and a table in the log")
+	}
+	if t.Bytes, err = strconv.ParseUint(rows[0][5].Text, 10, 64); err != nil {
+		return nil, fmt.Errorf("read its size: %w", err)
 	}
 	t.NotTransactional = !strings.EqualFold(t.Engine, "InnoDB")
 	t.Partitioned = strings.Contains(rows[0][2].Text, "partitioned")

@@ -111,11 +111,35 @@ func TestTable(t *testing.T) {
 			}
 		}
 		testCache(t, c, schema)
+		testSize(t, c, schema)
 		testSpeed(t, schema)
 		if own, err := schema.Table(t.Context(), "mysql", "proc"); err == nil && own.Ordered == "" {
 			t.Error("a table of the server's own can be folded")
 		}
 	})
+}
+
+// testSize holds that a table's size is that of now, not of a day ago.
+func testSize(t *testing.T, c *Conn, schema *Schema) {
+	mustExec(t, c, "CREATE TABLE app.grows (a INT PRIMARY KEY, b VARCHAR(1000), KEY (b(20)))")
+	size := func() uint64 {
+		t.Helper()
+		schema.Forget()
+		table, err := schema.Table(t.Context(), "app", "grows")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table.Bytes
+	}
+	if empty := size(); empty < 16<<10 || empty > 64<<10 {
+		t.Errorf("empty it has %d bytes", empty)
+	}
+	mustExec(t, c, "INSERT INTO app.grows SELECT n, REPEAT('x', 1000) FROM (WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 1000) SELECT n FROM s) numbers")
+	mustExec(t, c, "ANALYZE TABLE app.grows")
+	if full := size(); full < 1<<20 || full > 8<<20 {
+		t.Errorf("with a megabyte of rows it has %d bytes", full)
+	}
+	mustExec(t, c, "DROP TABLE app.grows")
 }
 
 // testCache holds that a description stays until Forget, and what cannot be described.
