@@ -67,7 +67,7 @@ func TestClientDies(t *testing.T) {
 	rig := testrig.For(t)
 	h := addHost(t, rig, "h1")
 	for _, login := range []string{"root@h1", "ops@h1"} {
-		r := runOf(Destructive, "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; echo warn $i >&2; sleep 0.1; done; echo last; exit 5")
+		r := runOf(Destructive, "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; echo warn $i >&2; sleep 0.1; done; until [ -e /tmp/over ]; do sleep 0.1; done; echo last; exit 5")
 		cmd, report, _, out := begin(t.Context(), t, rig, login, r)
 		if line, err := out.ReadString('\n'); line != "line 1\n" {
 			t.Fatalf("%q, %v", line, err)
@@ -83,7 +83,9 @@ func TestClientDies(t *testing.T) {
 		if list := served(t, rig, login, service(ModeLocks, "", "")); !strings.HasPrefix(list.out, "lock running ") || !strings.Contains(list.out, " kept now "+report.LockID+" ") {
 			t.Errorf("%s: locks %+v", login, list)
 		}
+		execOn(t, h, ": >/tmp/over")
 		unlocked(t, h)
+		execOn(t, h, "rm /tmp/over")
 		logs := served(t, rig, login, service(ModeLogs, report.LockID, ""))
 		if !strings.HasPrefix(logs.out, "line 1\n") || !strings.HasSuffix(logs.out, "line 40\nlast\n") || !strings.HasSuffix(logs.stderr, "warn 40\n") {
 			t.Errorf("%s: spooled %+v", login, logs)

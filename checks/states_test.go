@@ -9,10 +9,15 @@ import (
 	"interlock/internal/testrig"
 )
 
-// expect checks a host as root and holds state and reasons.
+// expect checks a host as root and holds state and reasons. A search that did not end in its two seconds, on a machine that
+// is busy with other tests, is made again.
 func expect(t *testing.T, h *testrig.Host, r Request, want State, codes ...string) answer {
 	t.Helper()
 	a := ask(t, h, accounts[0], r)
+	for tries := 1; tries < 4 && a.has("search-bound") && a.state() != string(want); tries++ {
+		r.Nonce = NewNonce()
+		a = ask(t, h, accounts[0], r)
+	}
 	if a.state() != string(want) {
 		t.Errorf("want %s: %v", want, a)
 	}
