@@ -307,8 +307,12 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 			if len(done) != last.Chunks {
 				return fmt.Errorf("finish epoch %d: %d of its %d chunks are marked as applied: run the same command again, it resumes", number, len(done), last.Chunks)
 			}
+			// A counter may have been set by making the table anew.
+			if err := r.lookForTables(ctx, c); err != nil {
+				return err
+			}
 			err = transaction(ctx, c,
-				fmt.Sprintf("UPDATE %s.epoch SET finished = 1, at = UTC_TIMESTAMP(6) WHERE run = %d AND number = %d", stateSchema, r.id, number),
+				fmt.Sprintf("UPDATE %s.epoch SET finished = 1, at = UTC_TIMESTAMP(6), newest_table = %s WHERE run = %d AND number = %d", stateSchema, r.newest(), r.id, number),
 				fmt.Sprintf("UPDATE %s.run SET gtids = %s WHERE id = %d", stateSchema, hexText(all.String()), r.id),
 				fmt.Sprintf("DELETE FROM %s.chunk WHERE run = %d", stateSchema, r.id),
 				forgetEpochs(r.id, number))
