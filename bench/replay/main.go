@@ -46,8 +46,8 @@ type bench struct {
 	dir         string // recordings and servers, on disk
 	interlock   string // the program under test, built from this tree
 	gtid        bool
-	set         []string
-	scale       float64 // 0: quick
+	set         []string // options of every target's server
+	scale       float64  // 0: quick
 	rounds      int
 	slowRounds  int // of contenders that take long
 	connections int

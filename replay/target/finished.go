@@ -104,14 +104,6 @@ func (r *Run) made(ctx context.Context, query string) ([]string, error) {
 	return names, nil
 }
 
-// newest is newestTable as a literal.
-func (r *Run) newest() string {
-	if r.newestTable == "" {
-		return "NULL"
-	}
-	return r.newestTable
-}
-
 // lookForTables notes up to which number there are tables now: see reloaded.
 func (r *Run) lookForTables(ctx context.Context, c *Conn) (err error) {
 	if r.server.Flavor == binlog.MariaDB {

@@ -58,7 +58,7 @@ type Run struct {
 	last       *Epoch          // what the target keeps, as far as it has told us
 	marks      map[int]bool    // of last: chunks whose commit was acknowledged
 	gtids      *binlog.GTIDSet // as record.gtids
-	// newestTable is the highest number of InnoDB's tables, of those that the run has made the last: a number. Empty on MySQL.
+	// newestTable is the highest number of InnoDB's tables when the run last had reason to look, as a literal; NULL on MySQL.
 	newestTable string
 }
 
@@ -74,7 +74,7 @@ func (s *Server) Open(ctx context.Context, spec RunSpec) (*Run, error) {
 	if len(spec.Fingerprint) == 0 || len(spec.Fingerprint) > 255 {
 		return nil, fmt.Errorf("open run: a fingerprint has 1 to 255 bytes, this one %d", len(spec.Fingerprint))
 	}
-	r := &Run{server: s, Patience: patience}
+	r := &Run{server: s, Patience: patience, newestTable: "NULL"}
 	c, err := s.control(ctx)
 	if err != nil {
 		return nil, err
@@ -96,6 +96,9 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 		return err
 	}
 	if err := takeLock(ctx, r.conn); err != nil {
+		return err
+	}
+	if err := r.lookForTables(ctx, r.conn); err != nil {
 		return err
 	}
 	all, err := records(ctx, r.conn)
@@ -125,9 +128,6 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 			return err
 		}
 		r.gtids = &binlog.GTIDSet{}
-		if err := r.lookForTables(ctx, r.conn); err != nil {
-			return err
-		}
 		return r.hold(ctx)
 	}
 	return r.resume(ctx, found)
@@ -199,9 +199,6 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 	}
 	if !r.Done {
 		if err := r.reloaded(ctx); err != nil {
-			return err
-		}
-		if err := r.lookForTables(ctx, r.conn); err != nil {
 			return err
 		}
 	}
@@ -312,7 +309,7 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 				return err
 			}
 			err = transaction(ctx, c,
-				fmt.Sprintf("UPDATE %s.epoch SET finished = 1, at = UTC_TIMESTAMP(6), newest_table = %s WHERE run = %d AND number = %d", stateSchema, r.newest(), r.id, number),
+				fmt.Sprintf("UPDATE %s.epoch SET finished = 1, at = UTC_TIMESTAMP(6), newest_table = %s WHERE run = %d AND number = %d", stateSchema, r.newestTable, r.id, number),
 				fmt.Sprintf("UPDATE %s.run SET gtids = %s WHERE id = %d", stateSchema, hexText(all.String()), r.id),
 				fmt.Sprintf("DELETE FROM %s.chunk WHERE run = %d", stateSchema, r.id),
 				forgetEpochs(r.id, number))

@@ -214,7 +214,7 @@ func (r *Run) insertUntimed(e Epoch) string {
 }
 
 func (r *Run) insertEpochAt(e Epoch, at string) string {
-	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s, at, newest_table) VALUES (%s, %s, %s)", stateSchema, epochColumns, epochValues(r.id, e), at, r.newest())
+	return fmt.Sprintf("INSERT INTO %s.epoch (run, %s, at, newest_table) VALUES (%s, %s, %s)", stateSchema, epochColumns, epochValues(r.id, e), at, r.newestTable)
 }
 
 // forgetEpochs removes the epochs before one: the last is all that is needed.
