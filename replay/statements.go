@@ -142,10 +142,12 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 		}
 		p.batch.steps = []target.Step{{Statements: append(t.prelude, "START TRANSACTION")}}
 	} else if len(t.prelude) > 0 {
-		p.batch.steps = append(p.batch.steps, target.Step{Statements: t.prelude})
+		p.batch.steps = appendStep(p.batch.steps, target.Step{Statements: t.prelude})
 	}
 	b := p.batch
-	b.steps = append(b.steps, t.body...)
+	for _, step := range t.body {
+		b.steps = appendStep(b.steps, step)
+	}
 	b.gtids.Add(txn.GTID)
 	b.count.add(size)
 	b.bytes += txn.Bytes
@@ -158,6 +160,18 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 		return p.flush(ctx, r.to)
 	}
 	return nil
+}
+
+// appendStep makes one step of statements that follow each other, and of events.
+func appendStep(steps []target.Step, s target.Step) []target.Step {
+	n := len(steps)
+	if n == 0 || (steps[n-1].Events == nil) != (s.Events == nil) {
+		return append(steps, s)
+	}
+	last := &steps[n-1]
+	last.Statements = append(last.Statements, s.Statements...)
+	last.Events = append(last.Events, s.Events...)
+	return steps
 }
 
 func setsAutocommit(statements []string) bool {
@@ -269,11 +283,7 @@ func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *bi
 
 // add appends statements to the last step, or a new one behind events.
 func (t *txnSteps) add(statements []string) {
-	if n := len(t.body); n > 0 && t.body[n-1].Events == nil {
-		t.body[n-1].Statements = append(t.body[n-1].Statements, statements...)
-		return
-	}
-	t.body = append(t.body, target.Step{Statements: statements})
+	t.body = appendStep(t.body, target.Step{Statements: statements})
 }
 
 // rows adds a rows event behind its table map.
@@ -286,13 +296,7 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	n := len(t.body)
-	if n == 0 || t.body[n-1].Events == nil {
-		t.body = append(t.body, target.Step{})
-		n++
-	}
-	s := &t.body[n-1]
-	s.Events = append(appendPlain(s.Events, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)
+	t.body = appendStep(t.body, target.Step{Events: append(appendPlain(nil, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)})
 	return changes, nil
 }
 

@@ -22,7 +22,7 @@ type Mark struct {
 
 // Step is one thing that a chunk does: statements, or events.
 type Step struct {
-	Statements []string // run one by one
+	Statements []string // run in order, up to the first error
 	Events     []byte   // plain events back to back, a table map before its rows; sent as BINLOG
 }
 
@@ -228,7 +228,11 @@ func (s *Server) sender(ctx context.Context, format []byte) (*sender, error) {
 		return nil, err
 	}
 	out := &sender{conn: c}
-	if err := out.setFormat(ctx, s, format); err != nil {
+	err = c.takesSeveral(ctx)
+	if err == nil {
+		err = out.setFormat(ctx, s, format)
+	}
+	if err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -295,10 +299,8 @@ func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error
 
 // step runs one step.
 func (o *sender) step(ctx context.Context, step Step) error {
-	for _, sql := range step.Statements {
-		if err := o.conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("run %q: %w", shorten(sql), err)
-		}
+	if ran, err := o.conn.ExecAll(ctx, step.Statements); err != nil {
+		return fmt.Errorf("run %q: %w", shorten(step.Statements[min(ran, len(step.Statements)-1)]), err)
 	}
 	batches, err := splitEvents(step.Events, batchBytes)
 	if err != nil {

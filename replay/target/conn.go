@@ -53,18 +53,19 @@ func (c *Conn) Close() error {
 // Exec runs one statement, whatever it returns. An error of the server's is a *mysql.MyError. When ctx ends the
 // connection is closed under the statement; the server notices that no later than at the statement's end.
 func (c *Conn) Exec(ctx context.Context, sql string) error {
-	return c.run(ctx, []byte(sql), nil)
+	return c.ExecBytes(ctx, []byte(sql))
 }
 
 // ExecBytes is Exec for large statements: sql is neither copied nor changed.
 func (c *Conn) ExecBytes(ctx context.Context, sql []byte) error {
-	return c.run(ctx, sql, nil)
+	_, err := c.run(ctx, sql, nil)
+	return err
 }
 
 // Query runs one statement and returns its rows.
 func (c *Conn) Query(ctx context.Context, sql string) ([][]Value, error) {
 	var rows [][]Value
-	err := c.run(ctx, []byte(sql), func(row []Value) { rows = append(rows, row) })
+	_, err := c.run(ctx, []byte(sql), func(row []Value) { rows = append(rows, row) })
 	return rows, err
 }
 
@@ -80,8 +81,18 @@ func (c *Conn) text(ctx context.Context, sql string) (string, error) {
 	return rows[0][0].Text, nil
 }
 
-// run sends a statement and reads its results to their end; each takes the rows, nil drops them.
-func (c *Conn) run(ctx context.Context, sql []byte, each func([]Value)) error {
+// run sends statements and reads their results to the end; each takes the rows, nil drops them. It returns how many
+// results came, without the one that is the error.
+func (c *Conn) run(ctx context.Context, sql []byte, each func([]Value)) (results int, err error) {
+	err = c.command(ctx, mysql.COM_QUERY, sql, func() (err error) {
+		results, err = c.results(each)
+		return err
+	})
+	return results, err
+}
+
+// command sends a command and has its answer read.
+func (c *Conn) command(ctx context.Context, what byte, body []byte, answer func() error) error {
 	if c.broken != nil {
 		return fmt.Errorf("connection cannot be used any more: %w", c.broken)
 	}
@@ -89,9 +100,9 @@ func (c *Conn) run(ctx context.Context, sql []byte, each func([]Value)) error {
 		return context.Cause(ctx)
 	}
 	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
-	err := c.send(sql)
+	err := c.send(what, body)
 	if err == nil {
-		err = c.results(each)
+		err = answer()
 	} else if _, why := c.packet(); errorCode(why) != 0 {
 		err = why // the server said why before it hung up: a packet that is too large, a shutdown
 	}
@@ -109,14 +120,15 @@ func (c *Conn) run(ctx context.Context, sql []byte, each func([]Value)) error {
 	return err
 }
 
-// send writes COM_QUERY. The library would copy the statement twice and write packet headers into it.
-// Source: the protocol's page_protocol_basic_packets: 16 MiB less one byte to a packet, the last one shorter.
-func (c *Conn) send(sql []byte) error {
+// send writes a command, COM_QUERY with its statement. The library would copy the statement twice and write packet
+// headers into it. Source: the protocol's page_protocol_basic_packets: 16 MiB less one byte to a packet, the last one
+// shorter.
+func (c *Conn) send(what byte, sql []byte) error {
 	const command = 1
 	if uint64(len(sql)) > math.MaxUint32 {
 		return fmt.Errorf("send statement: %d bytes are more than the protocol carries", len(sql))
 	}
-	head := []byte{0, 0, 0, 0, mysql.COM_QUERY}
+	head := []byte{0, 0, 0, 0, what}
 	first := min(len(sql), mysql.MaxPayloadLen-command)
 	var sequence uint8
 	putHeader(head, command+first, sequence)
@@ -148,12 +160,12 @@ const (
 	packetError = 0xff
 )
 
-// results reads the answers to one command.
-func (c *Conn) results(each func([]Value)) error {
-	for {
+// results reads the answers to one command, and returns how many came before an error.
+func (c *Conn) results(each func([]Value)) (n int, err error) {
+	for ; ; n++ {
 		packet, err := c.packet()
 		if err != nil {
-			return err
+			return n, err
 		}
 		var status uint16
 		switch packet[0] {
@@ -164,8 +176,11 @@ func (c *Conn) results(each func([]Value)) error {
 		default:
 			status, err = c.rows(packet, each)
 		}
-		if err != nil || status&mysql.SERVER_MORE_RESULTS_EXISTS == 0 {
-			return err
+		if err != nil {
+			return n, err
+		}
+		if status&mysql.SERVER_MORE_RESULTS_EXISTS == 0 {
+			return n + 1, nil
 		}
 	}
 }

@@ -71,7 +71,7 @@ func testPackets(t *testing.T, s *Server) {
 	for _, total := range []int{100, full - 2, full - 1, full, full + 1, 2*full - 2, 2*full - 1, 2 * full, 2*full + 1} {
 		sql := []byte(head + strings.Repeat("x", total-len(head)-len(tail)) + tail)
 		var got string
-		if err := big.run(t.Context(), sql, func(row []Value) { got = row[0].Text }); err != nil {
+		if _, err := big.run(t.Context(), sql, func(row []Value) { got = row[0].Text }); err != nil {
 			t.Fatalf("%d bytes: %v", total, err)
 		}
 		if got != fmt.Sprint(total-len(head)-len(tail)) {
