@@ -318,9 +318,12 @@ func (r *runner) finish(ctx context.Context) error {
 // interrupted adds to an error what state the target is in. Between the phases of an epoch rows are missing:
 // the target then stays closed.
 func (r *runner) interrupted(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.run.Publish(ctx); err != nil {
+		cause = errors.Join(cause, fmt.Errorf("add the GTIDs of what is applied to the server's: %w", err))
+	}
 	if !r.partly() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
 		if err := r.run.Restore(ctx); err != nil {
 			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
 		}

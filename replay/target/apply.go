@@ -213,8 +213,9 @@ func (a *Applier) Close() error { return a.sender.conn.Close() }
 // sender sends steps over a connection that is ready for events.
 type sender struct {
 	conn  *Conn
-	limit int    // max_allowed_packet: the length of a statement
-	buf   []byte // of the last BINLOG statement
+	limit int      // max_allowed_packet: the length of a packet
+	buf   []byte   // of the last BINLOG statement
+	ahead []string // to be sent before what comes next
 	// versions is the SET that says which server's rows these are; empty where the target does not ask. It is
 	// forgotten at each commit. Without it MySQL 9.7 takes a table with a generated invisible primary key and a
 	// functional index for one whose log lacks the key, and refuses the rows (1105).
@@ -228,11 +229,7 @@ func (s *Server) sender(ctx context.Context, format []byte) (*sender, error) {
 		return nil, err
 	}
 	out := &sender{conn: c}
-	err = c.takesSeveral(ctx)
-	if err == nil {
-		err = out.setFormat(ctx, s, format)
-	}
-	if err != nil {
+	if err := out.setFormat(ctx, s, format); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -280,40 +277,39 @@ func (o *sender) transaction(ctx context.Context, steps []Step, last string) err
 	return o.within(ctx, steps, last, "COMMIT")
 }
 
-// within runs steps and then the ends after a START TRANSACTION. An empty end is none.
+// within runs steps and then the ends after a START TRANSACTION.
 func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error {
-	err := o.conn.Exec(ctx, "START TRANSACTION")
-	if err == nil && o.versions != "" {
-		err = o.conn.Exec(ctx, o.versions)
+	o.ahead = append(o.ahead[:0], "START TRANSACTION")
+	if o.versions != "" {
+		o.ahead = append(o.ahead, o.versions)
 	}
+	var err error
 	for i := 0; i < len(steps) && err == nil; i++ {
 		err = o.step(ctx, steps[i])
 	}
-	for _, sql := range ends {
-		if err == nil && sql != "" {
-			err = o.conn.Exec(ctx, sql)
-		}
+	if err == nil {
+		_, err = o.conn.script(ctx, append(o.ahead, ends...)...)
 	}
+	o.ahead = o.ahead[:0]
 	return rollback(ctx, o.conn, err)
 }
 
 // step runs one step.
 func (o *sender) step(ctx context.Context, step Step) error {
-	if ran, err := o.conn.ExecAll(ctx, step.Statements); err != nil {
-		return fmt.Errorf("run %q: %w", shorten(step.Statements[min(ran, len(step.Statements)-1)]), err)
+	if len(step.Statements) > 0 {
+		all := append(o.ahead, step.Statements...)
+		o.ahead = o.ahead[:0]
+		if ran, err := o.conn.ExecAll(ctx, all); err != nil {
+			return fmt.Errorf("run %q: %w", shorten(all[min(ran, len(all)-1)]), err)
+		}
 	}
 	batches, err := splitEvents(step.Events, batchBytes)
 	if err != nil {
 		return err
 	}
 	for _, b := range batches {
-		if length := binlogLen(b.end - b.start); length > o.limit {
-			return fmt.Errorf("apply rows to %s: %d bytes of events make a statement of %d, more than max_allowed_packet, which is %d: raise it (up to 1 GiB) and begin again",
-				b, b.end-b.start, length, o.limit)
-		}
-		o.buf = appendBinlog(o.buf[:0], step.Events[b.start:b.end])
-		if err := o.conn.ExecBytes(ctx, o.buf); err != nil {
-			return fmt.Errorf("apply rows to %s: %w", b, o.explain(ctx, err))
+		if err := o.events(ctx, step.Events[b.start:b.end]); err != nil {
+			return fmt.Errorf("apply rows to %s: %w", b, err)
 		}
 	}
 	// One huge row must not keep its memory for the rest of the run.
@@ -321,6 +317,28 @@ func (o *sender) step(ctx context.Context, step Step) error {
 		o.buf = nil
 	}
 	return nil
+}
+
+// events sends one BINLOG statement, behind what is to be sent before it. It is the last in its packet: after row events
+// a server forgets to say that more results follow (both; SERVER_STATUS_CLEAR_SET in their rows events).
+func (o *sender) events(ctx context.Context, events []byte) error {
+	length := binlogLen(len(events))
+	if length > o.limit {
+		return fmt.Errorf("%d bytes of events make a statement of %d, more than max_allowed_packet, which is %d: raise it (up to 1 GiB) and begin again",
+			len(events), length, o.limit)
+	}
+	ahead := o.ahead
+	o.ahead = o.ahead[:0]
+	o.buf = append(o.buf[:0], strings.Join(append(ahead, ""), separator)...)
+	if len(o.buf)+length > o.limit {
+		if _, err := o.conn.script(ctx, ahead...); err != nil {
+			return err
+		}
+		ahead, o.buf = nil, o.buf[:0]
+	}
+	o.buf = appendBinlog(o.buf, events)
+	_, err := o.conn.sent(ctx, o.buf, len(ahead)+1)
+	return o.explain(ctx, err)
 }
 
 // explain adds what the server wrote beside the error: the storage engine's words, the row's place.

@@ -105,12 +105,8 @@ func (r *Run) flush(ctx context.Context, c *Conn) error {
 	if was == "1" {
 		statements = []string{commit}
 	}
-	for _, sql := range statements {
-		if err := c.Exec(ctx, sql); err != nil {
-			return wrapState("flush", err)
-		}
-	}
-	return nil
+	_, err = c.script(ctx, statements...)
+	return wrapState("flush", err)
 }
 
 // durably runs f while every commit goes to the disk.

@@ -29,11 +29,13 @@ func (s *Server) prepared(ctx context.Context, statements []string) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, sql := range statements {
-		if err := c.Exec(ctx, sql); err != nil {
-			c.Close()
-			return nil, fmt.Errorf("prepare session: %s: %w", sql, err)
-		}
+	if err := c.takesSeveral(ctx); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("prepare session: %w", err)
+	}
+	if ran, err := c.script(ctx, statements...); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("prepare session: %s: %w", statements[min(ran, len(statements)-1)], err)
 	}
 	return c, nil
 }

@@ -58,6 +58,7 @@ type Run struct {
 	last       *Epoch          // what the target keeps, as far as it has told us
 	marks      map[int]bool    // of last: chunks whose commit was acknowledged
 	gtids      *binlog.GTIDSet // as record.gtids
+	published  time.Time       // when they were last added to the server's
 	// newestTable is the highest number of InnoDB's tables when the run last had reason to look, as a literal; NULL on MySQL.
 	newestTable string
 }
@@ -283,8 +284,8 @@ func (e *Epoch) same(now Epoch) error {
 }
 
 // FinishEpoch marks the epoch finished with its GTIDs, removes its chunk rows, and adds the GTIDs to the
-// server's (gtid_purged; MariaDB: gtid_slave_pos). It refuses an epoch that has not as many marks as chunks.
-// An interruption before the GTIDs are with the server is made good by the next Open.
+// server's (gtid_purged; MariaDB: gtid_slave_pos), at most once a second. It refuses an epoch that has not as many marks
+// as chunks. An interruption before the GTIDs are with the server is made good by Publish, or the next Open.
 func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDSet) error {
 	return r.control(ctx, func(c *Conn) error {
 		last, err := lastEpoch(ctx, c, r.id)
@@ -319,7 +320,7 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 			last.Finished = true
 		}
 		r.last, r.gtids, r.marks = last, all, nil
-		return r.publish(ctx)
+		return r.publishInTime(ctx)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"interlock/internal/testrig"
+	"interlock/replay/binlog"
 )
 
 func TestOpen(t *testing.T) {
@@ -153,6 +154,7 @@ func TestGTIDs(t *testing.T) {
 		for i, set := range sets {
 			_, err := r.BeginEpoch(ctx, Epoch{Number: int64(i + 1)})
 			s.ok(err)
+			r.published = time.Time{} // long ago: see TestPublishInTime
 			s.ok(r.FinishEpoch(ctx, int64(i+1), s.set(set)))
 			s.expect(position, want[i])
 		}
@@ -284,5 +286,51 @@ func TestRelock(t *testing.T) {
 		s.refused(err, "another replay is running")
 		s.ok(r.relock(ctx, c, r.conn.ID))
 		s.expect("SELECT IS_USED_LOCK('interlock_replay')", fmt.Sprint(c.ID))
+	})
+}
+
+// GTIDs reach the server once a second, with an interruption, and at the next start: never later, and never more than
+// the target has written down.
+func TestPublishInTime(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		r := s.open("run")
+		shows := func(last int) {
+			t.Helper()
+			want := map[testrig.Product]string{testrig.MySQL: fmt.Sprintf("%s:1-%d", foreign, last), testrig.MariaDB: fmt.Sprintf("3-9-%d", last)}[s.Product]
+			if got := s.position(); got != strings.TrimSuffix(want, "-1") && got != want {
+				t.Fatalf("the server shows %q instead of %q", got, want)
+			}
+		}
+		finish := func(n int) {
+			t.Helper()
+			_, err := r.BeginEpoch(ctx, Epoch{Number: int64(n)})
+			s.ok(err)
+			var set binlog.GTIDSet
+			set.Add(s.next(n))
+			s.ok(r.FinishEpoch(ctx, int64(n), &set))
+		}
+		finish(1)
+		shows(1)
+		r.published = time.Now()
+		finish(2)
+		shows(1)
+		r.published = time.Now().Add(-publishEvery)
+		finish(3)
+		shows(3)
+		r.published = time.Now()
+		finish(4)
+		r.gtids.Add(s.next(9)) // not written down
+		s.ok(r.Publish(ctx))
+		shows(4)
+		s.ok(r.Close())
+		r = s.open("run")
+		r.published = time.Now()
+		finish(5)
+		shows(4)
+		s.ok(r.Close())
+		r = s.open("run")
+		shows(5)
+		s.ok(r.Close())
 	})
 }

@@ -241,12 +241,8 @@ func chunksDone(ctx context.Context, c *Conn, run, epoch int64) (map[int]bool, e
 
 // transaction runs statements on a connection of the state's between BEGIN and COMMIT.
 func transaction(ctx context.Context, c *Conn, statements ...string) error {
-	for _, sql := range append(append([]string{"BEGIN"}, statements...), "COMMIT") {
-		if err := c.Exec(ctx, sql); err != nil {
-			return rollback(ctx, c, err)
-		}
-	}
-	return nil
+	_, err := c.script(ctx, append(append([]string{"BEGIN"}, statements...), "COMMIT")...)
+	return rollback(ctx, c, err)
 }
 
 // rollback ends the transaction that an error left open and returns the error, or that of a connection which turns

@@ -31,27 +31,41 @@ func (c *Conn) takesSeveral(ctx context.Context) error {
 	return nil
 }
 
-// ExecAll runs statements one after the other up to the first error, and returns how many have run: after an error of
-// the server's, statements[ran] is the one that it refused. What may go together is sent together, which the server
-// reads and runs one by one all the same. It needs takesSeveral.
+// ExecAll runs statements of a log one after the other up to the first error, and returns how many have run: after an
+// error of the server's, statements[ran] is the one that it refused. What may go together is sent together, which the
+// server reads and runs one by one all the same. It needs takesSeveral.
 func (c *Conn) ExecAll(ctx context.Context, statements []string) (ran int, err error) {
 	for ran < len(statements) {
 		n := together(statements[ran:])
-		done, err := c.run(ctx, []byte(strings.Join(statements[ran:ran+n], separator)), nil)
-		if n > 1 && err == nil && done != n {
-			err = fmt.Errorf("send %d statements together, from %q on: the server answered to %d", n, shorten(statements[ran]), done)
-			c.broken = err // nothing more is known of what it did, least of all that it may be committed
-		}
-		if n > 1 || err != nil {
-			ran += done
-		} else {
-			ran++ // whatever it returned
-		}
+		done, err := c.script(ctx, statements[ran:ran+n]...)
+		ran += done
 		if err != nil {
 			return ran, err
 		}
 	}
 	return ran, nil
+}
+
+// script runs statements that are sent together, up to the first error, and returns how many have run. One alone may
+// return what it likes. It needs takesSeveral.
+func (c *Conn) script(ctx context.Context, statements ...string) (ran int, err error) {
+	if len(statements) == 0 {
+		return 0, nil
+	}
+	return c.sent(ctx, []byte(strings.Join(statements, separator)), len(statements))
+}
+
+// sent is script of statements that stand behind each other already.
+func (c *Conn) sent(ctx context.Context, sql []byte, statements int) (ran int, err error) {
+	ran, err = c.run(ctx, sql, nil)
+	if statements == 1 && err == nil {
+		return 1, nil
+	}
+	if err == nil && ran != statements {
+		err = fmt.Errorf("send %d statements together, from %q on: the server answered to %d", statements, shorten(string(sql)), ran)
+		c.broken = err // nothing more is known of what it did, least of all that it may be committed
+	}
+	return min(ran, statements), err
 }
 
 // together is how many of the first statements go into one packet, at least 1: a run of those that goTogether, up to

@@ -67,6 +67,12 @@ func TestTogetherAsOneByOne(t *testing.T) {
 			add("TIMESTAMP=1700000001, INSERT_ID=40", `'it\'s', NOW(), 1, 2), ('`+`second row'`)
 			add("@@session.sql_mode='NO_BACKSLASH_ESCAPES,ANSI_QUOTES'", `'\'`)
 			statements = append(statements, `UPDATE "t" SET n = n + 1 WHERE a = '\'`)
+			if s.Product == testrig.MariaDB {
+				add("@@session.sql_mode='ORACLE'", `'a' || ';'`)
+				statements = append(statements, `UPDATE "t" SET n = n + 1 WHERE a = 'a' || ';'`, `DELETE FROM "t" WHERE a = NULL`)
+			}
+			add("@@session.sql_mode='ANSI,IGNORE_SPACE'", `'x' || ';'`)
+			statements = append(statements, `UPDATE "t" SET n = LENGTH (a) WHERE a = 'x;'`, `DELETE FROM "t" WHERE a = NULL`)
 			add("@@session.sql_mode=''", `"\"", NOW(), 1, 2), ('\\'`)
 			add("@@session.character_set_client=gbk, @@session.collation_connection=gbk_chinese_ci", "'\x81\x5c'")
 			add("@@session.character_set_client=sjis", "'\x95\x5c;'")
