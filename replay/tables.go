@@ -18,9 +18,12 @@ func newTable(info *target.Table, layout *binlog.Table) *table {
 	if t.group == "" {
 		t.group = t.name
 	}
+	if t.ordered == "" && info.Key == nil && info.Computed {
+		t.ordered = fold.ComputedWithoutKey
+	}
 	t.fold = &fold.Table{
 		Name: t.name, Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
-		Recomputed: info.Computed, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, AutoIncrement: -1,
+		Recomputed: info.Computed, LooseKey: info.LooseKey, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, AutoIncrement: -1,
 	}
 	for _, column := range info.Key {
 		t.fold.Orders = append(t.fold.Orders, orderOf(layout.Columns[column].Type, info.Columns[column].Unsigned))

@@ -5,7 +5,8 @@
 // package holds, and its tests name by number:
 //
 //  1. Identity. The bytes of the key columns name one row for the length of an epoch, whatever their type or
-//     collation: an update that alters them is the going of one row and the coming of another.
+//     collation: an update that alters them is the going of one row and the coming of another. Where the log may keep such
+//     an update to itself (Table.LooseKey) it is a *NeedsOrder.
 //  2. Chain. What an epoch knows of a row is compared with every further change to it: an insert of what is
 //     there, a change to what is gone or whose before-image is not the last after-image is a *ChainError.
 //  3. Net change. Applied to the state before the epoch, the outcome gives the state after it, byte for byte;
@@ -16,7 +17,8 @@
 //     leaves out are defaults, not the old row's values.
 //  6. What cannot be folded exactly is a *NeedsOrder. After any error of Add the epoch is as it was before.
 //  7. A row of a table whose columns are computed again has one session context in an epoch.
-//  8. A table without a key is a multiset of whole rows: what comes minus what goes.
+//  8. A table without a key is a multiset of whole rows: what comes minus what goes. One whose columns are
+//     computed again is a *NeedsOrder.
 //  9. The same history gives the same outcomes, byte for byte and in the same order, in every process.
 //  10. Slim images (the key before, the changed columns after) say the same as whole ones.
 //  11. The counter of an AUTO_INCREMENT column sees every after-image, also of rows that left no trace or were

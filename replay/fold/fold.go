@@ -32,6 +32,11 @@ type Table struct {
 	// Recomputed says that the server computes columns again when a row is applied (generated columns,
 	// functional indexes): the context then counts.
 	Recomputed bool
+	// LooseKey says that the server may take a key for the same whose bytes are others (collations, prefixes, -0), and that
+	// an update whose image lacks the key may have changed it to such a one (MariaDB 10.11: REPLACE of a row under a key
+	// that is a default, which it then does not log). What follows names the row by the other bytes. Updates whose after-image
+	// lacks a column of the key then need order.
+	LooseKey bool
 	// PartialUnsafe says that a row of a partial image cannot be taken out and put back: a unique functional
 	// index. Updates with partial images then need order.
 	PartialUnsafe bool

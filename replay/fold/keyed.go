@@ -56,6 +56,9 @@ func (s *table) addKeyed(rows *binlog.Rows, before, after uint16, ctx Context) e
 	if len(rows.Data) == 0 {
 		return s.addNoData(rows)
 	}
+	if s.LooseKey && rows.Kind == binlog.UpdateRows && !s.hasKey(after) {
+		return &NeedsOrder{s.Name, "an update that does not log the key, which the server may know by other bytes"}
+	}
 	undo := &s.e.undo
 	auto, changes := s.auto, s.changes
 	data := rows.Data
@@ -79,6 +82,19 @@ func (s *table) addKeyed(rows *binlog.Rows, before, after uint16, ctx Context) e
 	}
 	undo.reset()
 	return nil
+}
+
+// hasKey tells whether images of a set of columns have those of the key.
+func (s *table) hasKey(cols uint16) bool {
+	if cols == allCols {
+		return true
+	}
+	for _, c := range s.keyCols {
+		if !s.sets[cols].Has(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // addNoData refuses an event whose images have no columns: how many rows it stands for is not to be seen.

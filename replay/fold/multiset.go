@@ -17,9 +17,14 @@ type bagEntry struct {
 	len   uint32
 }
 
+// ComputedWithoutKey is why a table is not folded in which rows are found by columns that the server computes: two
+// events may show one row with other values of these (MariaDB 10.11: a stored column that depends on the session's time
+// zone; a row under +00:00 is deleted under +09:00 by what it would be there).
+const ComputedWithoutKey = "computed columns, and no key"
+
 // addToMultiset folds the rows of an event into a table without a key (invariant 8). All rows are read before
 // the first is counted.
-func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Context) error {
+func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16) error {
 	switch {
 	case len(rows.Data) == 0:
 		return s.addNoData(rows)
@@ -27,8 +32,8 @@ func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Conte
 		return &NeedsOrder{s.Name, "partial row images, and no key"}
 	case rows.Kind == binlog.WriteRows && after != allCols:
 		return &NeedsOrder{s.Name, "an insert that leaves out columns, and no key"}
-	case s.Recomputed && len(s.bag) > 0 && s.bagContext != ctx:
-		return &NeedsOrder{s.Name, "computed columns, no key, and changes under two session contexts"}
+	case s.Recomputed:
+		return &NeedsOrder{s.Name, ComputedWithoutKey}
 	}
 	for data := rows.Data; len(data) > 0; {
 		n, err := s.parseRow(rows.Kind, data, before, after)
@@ -55,7 +60,6 @@ func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Conte
 			s.bagUpdates++
 		}
 	}
-	s.bagContext = ctx
 	return nil
 }
 
@@ -130,9 +134,9 @@ func (s *table) bagOutcome() (Outcome, error) {
 		b := s.bag[it.number]
 		image := s.e.images.at(b.image, int(b.len))
 		if b.count < 0 {
-			o.Goes = append(o.Goes, Change{Kind: Delete, Context: s.contextOf(s.bagContext), Before: image, BeforeCols: s.sets[allCols], Count: int(-b.count)})
+			o.Goes = append(o.Goes, Change{Kind: Delete, Before: image, BeforeCols: s.sets[allCols], Count: int(-b.count)})
 		} else {
-			o.Comes = append(o.Comes, Change{Kind: Insert, Context: s.contextOf(s.bagContext), After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
+			o.Comes = append(o.Comes, Change{Kind: Insert, After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
 		}
 	}
 	// An update stands for one row that goes and one that comes.

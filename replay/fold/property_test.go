@@ -63,7 +63,6 @@ func schemas(t testing.TB) []*schema {
 		{name: "unique expression", columns: []column{id, name, number, payload}, uniques: [][]int{{0}, {1}}, blob: 3,
 			table: &Table{Key: []int{0}, Orders: []Order{OrderSigned}, AutoIncrement: -1, PartialUnsafe: true}},
 		{name: "no key", columns: []column{small, name, flag}, blob: 2, table: &Table{AutoIncrement: -1}},
-		{name: "no key, computed columns", columns: []column{small, name, flag}, blob: 2, table: &Table{AutoIncrement: -1, Recomputed: true}},
 	}
 	for _, s := range all {
 		for c := range s.columns {

@@ -47,8 +47,7 @@ type table struct {
 	mergedSpans   []binlog.Span
 
 	// Of a multiset.
-	bagContext Context // of its rows, once there is one
-	bagUpdates int64   // updates among its changes
+	bagUpdates int64 // updates among its changes
 }
 
 // image is a row image with the bounds of its columns.

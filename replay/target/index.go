@@ -53,6 +53,7 @@ func (c *Schema) readIndexes(ctx context.Context, t *Table, where string) error 
 	for _, index := range indexes {
 		t.addUnique(index)
 	}
+	t.LooseKey = t.LooseKey && c.server.Flavor == binlog.MariaDB
 	return nil
 }
 
@@ -98,8 +99,22 @@ func (t *Table) addUnique(i index) {
 	}
 	plain := !i.hash && !i.prefix && !virtual && !nullable
 	if t.Key == nil && (plain || i.name == "PRIMARY" && !i.hash) {
-		t.Key = i.parts
+		t.Key, t.LooseKey = i.parts, i.prefix
+		for _, part := range i.parts {
+			t.LooseKey = t.LooseKey || t.Columns[part].loose()
+		}
 	}
+}
+
+// loose tells whether two values of the column may be equal to the server whose bytes are not.
+func (c *Column) loose() bool {
+	switch c.DataType {
+	case "float", "double":
+		return true // 0 and -0
+	case "enum", "set":
+		return false // numbers in a row
+	}
+	return c.Collation != "" && c.Collation != "binary" && !strings.HasSuffix(c.Collation, "_nopad_bin")
 }
 
 // hashName is the name of the next hidden hash column.

@@ -25,6 +25,7 @@ type Table struct {
 	Key              []int
 	Unique           [][]int // columns of every unique index that has only plain whole columns
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
+	LooseKey         bool    // MariaDB: other bytes may be the same key, see fold.Table
 	Computed         bool    // generated columns or functional indexes: the server computes again
 	Group            string  // tables that foreign keys tie together share it; empty: no foreign keys
 	Actions          bool    // a foreign key of its group has ON DELETE or ON UPDATE CASCADE, SET NULL, SET DEFAULT
