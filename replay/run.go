@@ -318,13 +318,16 @@ func (r *runner) finish(ctx context.Context) error {
 // interrupted adds to an error what state the target is in. Between the phases of an epoch rows are missing:
 // the target then stays closed.
 func (r *runner) interrupted(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := r.run.Publish(ctx); err != nil {
+	inTime := func(do func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return do(ctx)
+	}
+	if err := inTime(r.run.Publish); err != nil {
 		cause = errors.Join(cause, fmt.Errorf("add the GTIDs of what is applied to the server's: %w", err))
 	}
 	if !r.partly() {
-		if err := r.run.Restore(ctx); err != nil {
+		if err := inTime(r.run.Restore); err != nil {
 			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
 		}
 		doubt := ""

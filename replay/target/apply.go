@@ -285,7 +285,7 @@ func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error
 	}
 	var err error
 	for i := 0; i < len(steps) && err == nil; i++ {
-		err = o.step(ctx, steps[i])
+		err = o.step(ctx, steps[i], packetStatements)
 	}
 	if err == nil {
 		_, err = o.conn.script(ctx, append(o.ahead, ends...)...)
@@ -294,12 +294,12 @@ func (o *sender) within(ctx context.Context, steps []Step, ends ...string) error
 	return rollback(ctx, o.conn, err)
 }
 
-// step runs one step.
-func (o *sender) step(ctx context.Context, step Step) error {
+// step runs one step, up to most of its statements together.
+func (o *sender) step(ctx context.Context, step Step, most int) error {
 	if len(step.Statements) > 0 {
 		all := append(o.ahead, step.Statements...)
 		o.ahead = o.ahead[:0]
-		if ran, err := o.conn.ExecAll(ctx, all); err != nil {
+		if ran, err := o.conn.ExecAll(ctx, all, most); err != nil {
 			return fmt.Errorf("run %q: %w", shorten(all[min(ran, len(all)-1)]), err)
 		}
 	}
@@ -308,8 +308,8 @@ func (o *sender) step(ctx context.Context, step Step) error {
 		return err
 	}
 	for _, b := range batches {
-		if err := o.events(ctx, step.Events[b.start:b.end]); err != nil {
-			return fmt.Errorf("apply rows to %s: %w", b, err)
+		if err := o.events(ctx, b, step.Events[b.start:b.end]); err != nil {
+			return err
 		}
 	}
 	// One huge row must not keep its memory for the rest of the run.
@@ -321,24 +321,30 @@ func (o *sender) step(ctx context.Context, step Step) error {
 
 // events sends one BINLOG statement, behind what is to be sent before it. It is the last in its packet: after row events
 // a server forgets to say that more results follow (both; SERVER_STATUS_CLEAR_SET in their rows events).
-func (o *sender) events(ctx context.Context, events []byte) error {
+func (o *sender) events(ctx context.Context, b batch, events []byte) error {
 	length := binlogLen(len(events))
 	if length > o.limit {
-		return fmt.Errorf("%d bytes of events make a statement of %d, more than max_allowed_packet, which is %d: raise it (up to 1 GiB) and begin again",
-			len(events), length, o.limit)
+		return fmt.Errorf("apply rows to %s: %d bytes of events make a statement of %d, more than max_allowed_packet, which is %d: raise it (up to 1 GiB) and begin again",
+			b, len(events), length, o.limit)
 	}
 	ahead := o.ahead
 	o.ahead = o.ahead[:0]
 	o.buf = append(o.buf[:0], strings.Join(append(ahead, ""), separator)...)
 	if len(o.buf)+length > o.limit {
-		if _, err := o.conn.script(ctx, ahead...); err != nil {
-			return err
+		if ran, err := o.conn.script(ctx, ahead...); err != nil {
+			return fmt.Errorf("run %q: %w", ahead[min(ran, len(ahead)-1)], err)
 		}
 		ahead, o.buf = nil, o.buf[:0]
 	}
 	o.buf = appendBinlog(o.buf, events)
-	_, err := o.conn.sent(ctx, o.buf, len(ahead)+1)
-	return o.explain(ctx, err)
+	ran, err := o.conn.sent(ctx, o.buf, len(ahead)+1)
+	switch {
+	case err == nil:
+		return nil
+	case ran < len(ahead):
+		return fmt.Errorf("run %q: %w", ahead[ran], err)
+	}
+	return fmt.Errorf("apply rows to %s: %w", b, o.explain(ctx, err))
 }
 
 // explain adds what the server wrote beside the error: the storage engine's words, the row's place.

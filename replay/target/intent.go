@@ -83,6 +83,9 @@ func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.
 		if last != nil && (!last.Finished || last.Number >= b.Number) {
 			return fmt.Errorf("epoch %d must be finished before barrier %d", last.Number, b.Number)
 		}
+		if err := r.publishInTime(ctx); err != nil { // it may take long
+			return err
+		}
 		sql := fmt.Sprintf("REPLACE INTO %s.intent VALUES (%d, %d, %s, %s, %s, %s, %s, %s)", stateSchema, r.id, b.Number,
 			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(endsXA(b.Steps)), hexText(b.What))
 		if err := c.Exec(ctx, sql); err != nil {

@@ -246,7 +246,7 @@ func (r *Run) BeginEpoch(ctx context.Context, e Epoch) (done map[int]bool, err e
 			done, err = chunksDone(ctx, c, r.id, e.Number)
 		} else if last != nil && e.Number <= last.Number {
 			err = fmt.Errorf("begin epoch %d: epoch %d is finished", e.Number, last.Number)
-		} else {
+		} else if err = r.publishInTime(ctx); err == nil {
 			err = wrapState("begin epoch", c.Exec(ctx, r.insertEpoch(e)))
 		}
 		if err == nil {

@@ -302,23 +302,33 @@ func TestPublishInTime(t *testing.T) {
 				t.Fatalf("the server shows %q instead of %q", got, want)
 			}
 		}
-		finish := func(n int) {
+		begin := func(n int) {
 			t.Helper()
 			_, err := r.BeginEpoch(ctx, Epoch{Number: int64(n)})
 			s.ok(err)
+		}
+		finish := func(n int) {
+			t.Helper()
 			var set binlog.GTIDSet
 			set.Add(s.next(n))
 			s.ok(r.FinishEpoch(ctx, int64(n), &set))
 		}
+		longAgo := time.Now().Add(-time.Hour)
+		begin(1)
 		finish(1)
 		shows(1)
 		r.published = time.Now()
+		begin(2)
 		finish(2)
 		shows(1)
-		r.published = time.Now().Add(-publishEvery)
+		r.published = longAgo
+		begin(3)
+		shows(2)
+		r.published = longAgo
 		finish(3)
 		shows(3)
 		r.published = time.Now()
+		begin(4)
 		finish(4)
 		r.gtids.Add(s.next(9)) // not written down
 		s.ok(r.Publish(ctx))
@@ -326,6 +336,7 @@ func TestPublishInTime(t *testing.T) {
 		s.ok(r.Close())
 		r = s.open("run")
 		r.published = time.Now()
+		begin(5)
 		finish(5)
 		shows(4)
 		s.ok(r.Close())

@@ -49,7 +49,7 @@ func (p *preflight) replication(ctx context.Context) ([]error, error) {
 
 // clients refuses a target that serves: anybody connected but ourselves and accounts that can do nothing but
 // watch. During the run the target is closed to all of them. Connections that are about to go are waited for:
-// those of a run of ours that was killed end with the statement that they are in.
+// those of a run of ours that was killed end with the packet of statements that they are in.
 func (p *preflight) clients(ctx context.Context) ([]error, error) {
 	patience := 2 * time.Second
 	if p.state.unfinished {

@@ -260,7 +260,7 @@ func quoteHexless(gtid string) string { return "'" + strings.ReplaceAll(gtid, "'
 // steps runs them as they are, and rolls back what an error leaves open.
 func (s *Session) steps(ctx context.Context, steps []Step) error {
 	for _, step := range steps {
-		if err := s.sender.step(ctx, step); err != nil {
+		if err := s.sender.step(ctx, step, packetStatements); err != nil {
 			s.broken = errors.New("a barrier on it has failed")
 			return rollback(ctx, s.sender.conn, err)
 		}

@@ -9,10 +9,13 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
-// packetBytes is how many bytes of statements go to the server together. A round trip costs as much as a small
-// statement does (MariaDB 10.11, 200,000 statements of sysbench on one connection: a fifth of the time was the
-// server's own work, the rest was sending, waking and waiting).
-const packetBytes = 32 << 10
+// A packet holds so many statements at most: a round trip costs as much as a small statement does (MariaDB 10.11,
+// 200,000 statements of sysbench on one connection: a fifth of the time was the server's own work, the rest was sending,
+// waking and waiting), and when the client is gone the server still runs what it has of a packet.
+const (
+	packetStatements = 20
+	packetBytes      = 32 << 10
+)
 
 // separator ends a statement whose last line is a comment, too.
 const separator = "\n;\n"
@@ -32,11 +35,11 @@ func (c *Conn) takesSeveral(ctx context.Context) error {
 }
 
 // ExecAll runs statements of a log one after the other up to the first error, and returns how many have run: after an
-// error of the server's, statements[ran] is the one that it refused. What may go together is sent together, which the
-// server reads and runs one by one all the same. It needs takesSeveral.
-func (c *Conn) ExecAll(ctx context.Context, statements []string) (ran int, err error) {
+// error of the server's, statements[ran] is the one that it refused. What may go together is sent together, up to most
+// of them, which the server reads and runs one by one all the same. It needs takesSeveral.
+func (c *Conn) ExecAll(ctx context.Context, statements []string, most int) (ran int, err error) {
 	for ran < len(statements) {
-		n := together(statements[ran:])
+		n := together(statements[ran:], most)
 		done, err := c.script(ctx, statements[ran:ran+n]...)
 		ran += done
 		if err != nil {
@@ -56,12 +59,35 @@ func (c *Conn) script(ctx context.Context, statements ...string) (ran int, err e
 }
 
 // sent is script of statements that stand behind each other already.
+//
+// A server that is told KILL QUERY between two of them says that more results follow, and then nothing, while it keeps the
+// transaction (both; MySQL 9.7, MariaDB 10.11). Therefore a ping stands behind them: its answer comes in any case, and
+// where it comes too early the connection counts as lost.
 func (c *Conn) sent(ctx context.Context, sql []byte, statements int) (ran int, err error) {
-	ran, err = c.run(ctx, sql, nil)
-	if statements == 1 && err == nil {
+	if statements == 1 {
+		if err := c.ExecBytes(ctx, sql); err != nil {
+			return 0, err
+		}
 		return 1, nil
 	}
-	if err == nil && ran != statements {
+	err = c.command(ctx, mysql.COM_QUERY, sql, func() error {
+		if err := c.send(mysql.COM_PING, nil); err != nil {
+			return err
+		}
+		var refused error
+		if ran, refused = c.results(nil); refused != nil && errorCode(refused) == 0 {
+			return refused
+		}
+		c.raw.Sequence = 1
+		if _, err := c.packet(); err != nil && refused == nil {
+			return err
+		}
+		return refused // behind which the server may have hung up
+	})
+	switch {
+	case err != nil && errorCode(err) == 0 && !lost(err) && ctx.Err() == nil:
+		err = fmt.Errorf("the server did not answer to all of %d statements (KILL QUERY?): %w: %w", statements, mysql.ErrBadConn, err)
+	case err == nil && ran != statements:
 		err = fmt.Errorf("send %d statements together, from %q on: the server answered to %d", statements, shorten(string(sql)), ran)
 		c.broken = err // nothing more is known of what it did, least of all that it may be committed
 	}
@@ -70,9 +96,9 @@ func (c *Conn) sent(ctx context.Context, sql []byte, statements int) (ran int, e
 
 // together is how many of the first statements go into one packet, at least 1: a run of those that goTogether, up to
 // one that changes how text is read, since the server may read what comes behind it in the same packet as before.
-func together(statements []string) int {
+func together(statements []string, most int) int {
 	n, size := 0, 0
-	for _, sql := range statements {
+	for _, sql := range statements[:min(len(statements), most)] {
 		size += len(sql) + len(separator)
 		if !goesTogether(sql) || size > packetBytes {
 			break
@@ -94,6 +120,9 @@ func goesTogether(sql string) bool {
 	switch end := sql[len(sql)-1]; {
 	case end <= ' ', end == ';', end == '\\', end >= 0x80:
 		return false
+	case !strings.Contains(sql, ";"):
+	case strings.Contains(sql, "--"), strings.Contains(sql, "#"), strings.Contains(sql, "/*"):
+		return false // servers log "DELETE FROM t; -- all of it" whole
 	}
 	for _, verb := range []string{"SET ", "USE ", "INSERT ", "UPDATE ", "DELETE ", "REPLACE "} {
 		if len(sql) > len(verb) && strings.EqualFold(sql[:len(verb)], verb) {

@@ -2,9 +2,14 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 )
@@ -27,12 +32,17 @@ func TestTogether(t *testing.T) {
 		{[]string{"DELETE FROM t", "DELETE FROM t "}, 1},
 		{[]string{"DELETE FROM t", "DELETE FROM t\\", "DELETE FROM t"}, 1},
 		{[]string{"DELETE FROM t", "DELETE FROM \x81", "DELETE FROM t"}, 1},
+		{[]string{"DELETE FROM t", "DELETE FROM t; -- all of it", "DELETE FROM t"}, 1},
+		{[]string{"DELETE FROM t; # all of it", "DELETE FROM t"}, 1},
+		{[]string{"DELETE FROM t; /* all of it */", "DELETE FROM t"}, 1},
+		{[]string{"DELETE FROM t WHERE a = ';'", "DELETE FROM t"}, 2},
+		{slices.Repeat([]string{"DELETE FROM t"}, 30), 10},
 		{[]string{"", "DELETE FROM t"}, 1},
 		{[]string{"SET ", "DELETE FROM t"}, 1},
 		{[]string{"DELETE FROM t", long, long}, 2},
 		{[]string{long + long, "DELETE FROM t"}, 1},
 	} {
-		if got := together(test.statements); got != test.want {
+		if got := together(test.statements, 10); got != test.want {
 			t.Errorf("%q: %d together instead of %d", test.statements, got, test.want)
 		}
 	}
@@ -85,10 +95,14 @@ func TestTogetherAsOneByOne(t *testing.T) {
 					s.ok(c.Exec(ctx, sql))
 				}
 			} else {
-				if n := together(statements[1:]); n < 7 {
-					t.Fatalf("only %d statements go together", n)
+				packets := 0
+				for rest := statements; len(rest) > 0; packets++ {
+					rest = rest[together(rest, packetStatements):]
 				}
-				ran, err := c.ExecAll(ctx, statements)
+				if 2*packets > len(statements) {
+					t.Fatalf("%d statements take %d packets", len(statements), packets)
+				}
+				ran, err := c.ExecAll(ctx, statements, packetStatements)
 				s.ok(err)
 				if ran != len(statements) {
 					t.Errorf("%d statements of %d ran", ran, len(statements))
@@ -111,7 +125,7 @@ func TestTogetherUpToAnError(t *testing.T) {
 		c := s.several()
 		statements := []string{"USE d", "INSERT INTO t VALUES (1, '')", "INSERT INTO t VALUES (2, '')", "INSERT INTO t VALUES (1, '')", "INSERT INTO t VALUES (3, '')"}
 		for _, n := range []int{1, 2, 5} {
-			ran, err := c.ExecAll(ctx, statements[:n])
+			ran, err := c.ExecAll(ctx, statements[:n], packetStatements)
 			want := map[int]int{1: 1, 2: 2, 5: 1}[n]
 			if ran != want || (err != nil) != (n == 5) {
 				t.Errorf("of %d statements %d ran instead of %d: %v", n, ran, want, err)
@@ -135,20 +149,67 @@ func TestTogetherUpToAnError(t *testing.T) {
 
 		// One that is longer than a packet of ours, and one after it.
 		long := "INSERT INTO d.t VALUES (8, '" + string(bytes.Repeat([]byte("x"), 3*packetBytes)) + "')"
-		if ran, err := c.ExecAll(ctx, []string{"DELETE FROM d.t", long, "INSERT INTO d.t VALUES (9, '')"}); ran != 3 || err != nil {
+		if ran, err := c.ExecAll(ctx, []string{"DELETE FROM d.t", long, "INSERT INTO d.t VALUES (9, '')"}, packetStatements); ran != 3 || err != nil {
 			t.Errorf("%d ran: %v", ran, err)
 		}
 		s.expect("SELECT id, LENGTH(a) FROM d.t", fmt.Sprintf("8,%d 9,0", 3*packetBytes))
 		// A statement may return rows.
-		if ran, err := c.ExecAll(ctx, []string{"SELECT * FROM d.t", "DELETE FROM d.t", "SELECT 1"}); ran != 3 || err != nil {
+		if ran, err := c.ExecAll(ctx, []string{"SELECT * FROM d.t", "DELETE FROM d.t", "SELECT 1"}, packetStatements); ran != 3 || err != nil {
 			t.Errorf("%d ran: %v", ran, err)
 		}
 		// And the connection may be lost on the way.
 		id := map[testrig.Product]string{testrig.MySQL: "KILL ", testrig.MariaDB: "KILL HARD "}[s.Product] + fmt.Sprint(c.ID)
-		ran, err := c.ExecAll(ctx, []string{"INSERT INTO d.t VALUES (10, '')", "INSERT INTO d.t VALUES (11, '')", id, "INSERT INTO d.t VALUES (12, '')"})
+		ran, err := c.ExecAll(ctx, []string{"INSERT INTO d.t VALUES (10, '')", "INSERT INTO d.t VALUES (11, '')", id, "INSERT INTO d.t VALUES (12, '')"}, packetStatements)
 		if ran != 2 || err == nil {
 			t.Errorf("%d ran: %v", ran, err)
 		}
 		s.expect("SELECT id FROM d.t", "10 11")
+	})
+}
+
+// A KILL QUERY that comes between two statements of a packet leaves nobody waiting: either one of them was refused, or
+// the connection counts as lost, or nothing was killed.
+func TestKilledBetweenStatements(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		s.run("CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, n INT)", "INSERT INTO d.t VALUES (1, 0)")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		statements := slices.Repeat([]string{"UPDATE d.t SET n = n + 1", "SET @a = 1"}, packetStatements/2)
+		var refused, gone, untouched int
+		killer, err := s.server.Dial(ctx)
+		s.ok(err)
+		defer killer.Close()
+		for round := 0; round < 3000 && (gone == 0 || refused == 0 || round < 50); round++ {
+			c := s.several()
+			var killed sync.WaitGroup
+			killed.Go(func() {
+				time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond)
+				if err := killer.Exec(ctx, fmt.Sprintf("KILL QUERY %d", c.ID)); err != nil {
+					t.Error(err)
+				}
+			})
+			var err error
+			for range 4 {
+				if _, err = c.ExecAll(ctx, statements, packetStatements); err != nil {
+					break
+				}
+			}
+			killed.Wait()
+			switch {
+			case err == nil:
+				untouched++
+			case errorCode(err) == 1317:
+				refused++
+			case lost(err):
+				gone++
+			default:
+				t.Fatalf("round %d: %v", round, err)
+			}
+			s.ok(c.Close())
+		}
+		t.Logf("%d refused, %d lost, %d untouched", refused, gone, untouched)
+		if gone == 0 {
+			t.Error("no KILL QUERY came between two statements: nothing was tested")
+		}
 	})
 }

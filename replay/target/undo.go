@@ -49,7 +49,8 @@ func (s *Session) heed(ctx context.Context) (context.Context, func()) {
 // nothing of the barrier stays, the intent is withdrawn.
 func (s *Session) stepsOrNone(ctx context.Context, steps []Step) error {
 	for i, step := range steps {
-		cause := s.sender.step(ctx, step)
+		// One by one: what a crash or a KILL leaves of it must be as little as can be.
+		cause := s.sender.step(ctx, step, 1)
 		if cause == nil {
 			continue
 		}
