@@ -90,7 +90,8 @@ func (s *Server) sessionFor() []string {
 // An *InterruptedError says that the target is gone or has lost commits: the run must be begun again.
 func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 	const mostConflicts = 50 // with the pauses below about 20 s; a stranger's lock has then been met for 17 minutes
-	conflicts := 0
+	const mostLosses = 20    // what ends a connection each time ends it again
+	conflicts, losses := 0, 0
 	for {
 		err := a.once(ctx, c)
 		switch {
@@ -99,7 +100,10 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 				return nil
 			}
 			err = a.again(ctx)
+		case lost(err) && losses == mostLosses:
+			err = &InterruptedError{What: fmt.Sprintf("lost the connection to the target %d times at one chunk", losses+1), Err: err}
 		case lost(err):
+			losses++
 			a.retries.Lost++
 			err = a.again(ctx)
 		case isConflict(err) && conflicts < mostConflicts:

@@ -71,14 +71,17 @@ func (c *Conn) sent(ctx context.Context, sql []byte, statements int) (ran int, e
 		return 1, nil
 	}
 	err = c.command(ctx, mysql.COM_QUERY, sql, func() error {
+		first := c.raw.Sequence // of the answers; that to the ping begins anew
 		if err := c.send(mysql.COM_PING, nil); err != nil {
 			return err
 		}
+		pong := c.raw.Sequence
+		c.raw.Sequence = first
 		var refused error
 		if ran, refused = c.results(nil); refused != nil && errorCode(refused) == 0 {
 			return refused
 		}
-		c.raw.Sequence = 1
+		c.raw.Sequence = pong
 		if _, err := c.packet(); err != nil && refused == nil {
 			return err
 		}
