@@ -142,11 +142,16 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 		}
 		p.batch.steps = []target.Step{{Statements: append(t.prelude, "START TRANSACTION")}}
 	} else if len(t.prelude) > 0 {
-		p.batch.steps = appendStep(p.batch.steps, target.Step{Statements: t.prelude})
+		addStatements(&p.batch.steps, t.prelude)
 	}
 	b := p.batch
 	for _, step := range t.body {
-		b.steps = appendStep(b.steps, step)
+		if step.Events == nil {
+			addStatements(&b.steps, step.Statements)
+			continue
+		}
+		s := stepFor(&b.steps, true)
+		s.Events = append(s.Events, step.Events...)
 	}
 	b.gtids.Add(txn.GTID)
 	b.count.add(size)
@@ -162,16 +167,17 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 	return nil
 }
 
-// appendStep makes one step of statements that follow each other, and of events.
-func appendStep(steps []target.Step, s target.Step) []target.Step {
-	n := len(steps)
-	if n == 0 || (steps[n-1].Events == nil) != (s.Events == nil) {
-		return append(steps, s)
+// stepFor is the last step, where it holds events or statements as what comes next does, else a new one behind it.
+func stepFor(steps *[]target.Step, events bool) *target.Step {
+	if n := len(*steps); n == 0 || ((*steps)[n-1].Events != nil) != events {
+		*steps = append(*steps, target.Step{})
 	}
-	last := &steps[n-1]
-	last.Statements = append(last.Statements, s.Statements...)
-	last.Events = append(last.Events, s.Events...)
-	return steps
+	return &(*steps)[len(*steps)-1]
+}
+
+func addStatements(steps *[]target.Step, statements []string) {
+	s := stepFor(steps, false)
+	s.Statements = append(s.Statements, statements...)
 }
 
 func setsAutocommit(statements []string) bool {
@@ -277,13 +283,8 @@ func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *bi
 	}
 	q.SQL, q.Vars = append([]byte(nil), q.SQL...), nil
 	t.verbs = append(t.verbs, q)
-	t.add(append(sets, sql))
+	addStatements(&t.body, append(sets, sql))
 	return begun, nil
-}
-
-// add appends statements to the last step, or a new one behind events.
-func (t *txnSteps) add(statements []string) {
-	t.body = appendStep(t.body, target.Step{Statements: statements})
 }
 
 // rows adds a rows event behind its table map.
@@ -296,7 +297,8 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	t.body = appendStep(t.body, target.Step{Events: append(appendPlain(nil, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)})
+	s := stepFor(&t.body, true)
+	s.Events = append(appendPlain(s.Events, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)
 	return changes, nil
 }
 

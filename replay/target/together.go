@@ -1,7 +1,6 @@
 package target
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -140,9 +139,9 @@ func rereads(sql string) bool {
 	if !strings.EqualFold(sql[:4], "SET ") {
 		return false
 	}
-	lower := bytes.ToLower([]byte(sql))
+	lower := strings.ToLower(sql)
 	for _, setting := range []string{"sql_mode", "character_set", "collation", "names", "charset"} {
-		if bytes.Contains(lower, []byte(setting)) {
+		if strings.Contains(lower, setting) {
 			return true
 		}
 	}
