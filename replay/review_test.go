@@ -86,6 +86,7 @@ func everything(t *testing.T, l *testrig.Local) map[string]string {
 		name = strings.TrimSuffix(name, "\n")
 		look("create "+name, "SHOW CREATE TABLE "+name)
 		look("rows "+name, "SELECT * FROM "+name)
+		look("check "+name, "CHECK TABLE "+name)
 	}
 	look("schemas", "SELECT * FROM information_schema.schemata WHERE schema_name"+mine)
 	look("triggers", "SELECT trigger_schema, trigger_name, event_object_table, action_statement, definer, sql_mode FROM information_schema.triggers WHERE trigger_schema"+mine)

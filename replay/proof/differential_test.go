@@ -27,8 +27,12 @@ const (
 	shortSeeds  = 1
 )
 
-// seeds are the workloads to run.
-func seeds() []uint64 {
+// differedOnce are workloads of a kind of server that interlock once got wrong, for a reason that no smaller history shows:
+// MySQL 1275 takes rows out of a table with an index over a computed column in a session with NO_BACKSLASH_ESCAPES.
+var differedOnce = map[string][]uint64{"mysql": {1275}}
+
+// seeds are the workloads to run on a kind of server.
+func seeds(kind string) []uint64 {
 	if *flagSeed != 0 {
 		return []uint64{*flagSeed}
 	}
@@ -43,6 +47,9 @@ func seeds() []uint64 {
 	var all []uint64
 	for i := range count {
 		all = append(all, *flagFirst+uint64(i))
+	}
+	if *flagSeeds == 0 && !testing.Short() {
+		all = append(all, differedOnce[kind]...)
 	}
 	return all
 }
@@ -208,7 +215,7 @@ func (t *trio) keep(dir, text string) error {
 // docs/proof.md.
 func pipeMatchesSource(t *testing.T, tr *trio) {
 	compared := 0
-	for _, seed := range seeds() {
+	for _, seed := range seeds("") {
 		g, files, err := tr.prepareMix(t.Context(), seed, func(m *mix) { m.unlogged, m.contextual, m.ddl, m.xa = 0, 0, 0, 0 })
 		if err != nil {
 			t.Fatalf("seed %d on %s: %v", seed, tr.setup.name, err)

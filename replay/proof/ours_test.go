@@ -19,7 +19,7 @@ var epochSizes = []int64{3, 60, 0}
 // server's settings are as they were.
 func TestDifferential(t *testing.T) {
 	eachSetup(t, func(t *testing.T, tr *trio) {
-		all, ends := seeds(), ends{}
+		all, ends := seeds(tr.setup.name), ends{}
 		for _, seed := range all {
 			begun := time.Now()
 			end := tr.differential(t, seed)

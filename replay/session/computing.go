@@ -23,7 +23,7 @@ func (s *State) Computing() Computing {
 // IGNORE_SPACE, NO_BACKSLASH_ESCAPES. The expression of a column has been read long ago; but MySQL 9.7 reads the
 // form in which it keeps it again when a session opens the table, under that session's NO_BACKSLASH_ESCAPES, and
 // then takes CONCAT('p', s) over a utf16 column for CONCAT('\0p', s).
-const parsingModes = 0x1 | 0x2 | 0x4 | 0x8 | 0x100000
+const parsingModes = 0x1 | 0x2 | 0x4 | 0x8 | noBackslashEscapes
 
 // Statements are the SETs that restore it, whatever the session had before.
 func (c Computing) Statements() []string {

@@ -165,6 +165,9 @@ func TestSameAsMysqlbinlog(t *testing.T) {
 			workload(t, source, "testdata/"+string(product)+".sql")
 			log := readLog(t, source)
 			want := printed(t, source, log.files)
+			if product == testrig.MySQL {
+				withoutMisreading(t, want)
+			}
 			const fewest = 75
 			if len(want) < fewest {
 				t.Fatalf("mysqlbinlog printed %d statements", len(want))
@@ -201,6 +204,24 @@ func TestSameAsMysqlbinlog(t *testing.T) {
 			compare(t, "each statement in a session of its own", want, anew,
 				append(once[4:], "database", "explicit_defaults_for_timestamp", "sql_require_primary_key", "default_table_encryption"))
 		})
+	}
+}
+
+// withoutMisreading takes NO_BACKSLASH_ESCAPES from what only bounds a part of a transaction, as MySQL's sessions of
+// ours go without it there. A name with a backslash keeps it.
+func withoutMisreading(t *testing.T, want []ran) {
+	t.Helper()
+	taken := 0
+	for _, w := range want {
+		mode, err := strconv.ParseInt(w.Vars["sql_mode"], 10, 64)
+		bound := strings.HasPrefix(w.SQL, "SAVEPOINT") || strings.HasPrefix(w.SQL, "ROLLBACK TO")
+		if err == nil && bound && mode&noBackslashEscapes != 0 && !strings.Contains(w.SQL, `\`) {
+			w.Vars["sql_mode"] = strconv.FormatInt(mode&^noBackslashEscapes, 10)
+			taken++
+		}
+	}
+	if taken == 0 {
+		t.Error("no savepoint in a session with NO_BACKSLASH_ESCAPES")
 	}
 }
 

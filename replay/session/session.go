@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type statement struct {
 	sql       string
 	errorCode uint16
 	at        binlog.Position
+	bounds    bool // it only bounds a transaction or part of it, and has no backslash
 }
 
 // New is the state of a fresh session of a target of that flavor and version, as VERSION() gives it. Of a text
@@ -113,7 +115,7 @@ func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
 	}
 	s.begin()
 	s.seen = true
-	s.statement = statement{sql: textOf(q.SQL), errorCode: q.ErrorCode, at: ev.At}
+	s.statement = statement{sql: textOf(q.SQL), errorCode: q.ErrorCode, at: ev.At, bounds: transactional(q.Verb) && !bytes.Contains(q.SQL, []byte{'\\'})}
 	s.nums[timestamp] = int64(ev.Timestamp)*1e6 + int64(s.lastParsed.microseconds)
 	if s.nums[threadID] == unset || ev.Flags&flagThreadSpecific != 0 {
 		s.nums[threadID] = int64(q.ThreadID)

@@ -172,10 +172,24 @@ func (s *State) keptModes(mode int64) int64 {
 	return mode
 }
 
+// noBackslashEscapes is a bit of sql_mode.
+const noBackslashEscapes = 0x100000
+
+// num is what a setting has to be for the statement last seen. Where that only bounds a transaction or part of it, and
+// its text is the same either way, MySQL's session is not to have NO_BACKSLASH_ESCAPES: of rows that follow, it would
+// misread computed columns (parsingModes) and leave their entries in indexes behind.
+func (s *State) num(setting int) int64 {
+	n := s.nums[setting]
+	if setting == sqlMode && n != unset && s.statement.bounds && s.flavor == binlog.MySQL {
+		n &^= noBackslashEscapes
+	}
+	return n
+}
+
 // value writes a setting as mysqlbinlog does: character sets and collations as numbers, but for MariaDB's
 // character_set_client, which does not take the numbers of its newer collations.
 func (s *State) value(setting int) string {
-	n := s.nums[setting]
+	n := s.num(setting)
 	switch setting {
 	case timestamp:
 		if micros := n % 1e6; micros != 0 {
@@ -207,7 +221,7 @@ func (s *State) sticky(since *State) ([]assignment, error) {
 			if !s.said(i) {
 				continue
 			}
-		} else if since != nil && since.nums[i] == s.nums[i] && !s.drifts(i) {
+		} else if since != nil && since.num(i) == s.num(i) && !s.drifts(i) {
 			continue
 		}
 		list = append(list, assignment{settingNames[i], s.value(i)})

@@ -39,6 +39,7 @@ func formatOf(flavor binlog.Flavor, version string) *binlog.Format {
 
 const (
 	plainFlags = "\x00\x00\x00\x00\x00"
+	escapes    = "\x01\x04\x00\x10\x00\x00\x00\x00\x00" // ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 	utf8       = "\x04\xff\x00\xff\x00\xff\x00"
 	latin1     = "\x04\x08\x00\x08\x00\xff\x00"
 )
@@ -103,6 +104,21 @@ func TestStatements(t *testing.T) {
 		{"sql_mode of 5.7 on 5.7", flavored{formatOf(binlog.MySQL, "5.7.44"), "5.7.44"}, []*binlog.Event{start},
 			[]*binlog.Event{query{sql: "second", schema: "d", seconds: 10, vars: plainFlags + "\x01\x00\x02\x00\x50\x00\x00\x00\x00"}.event()},
 			[]string{"SET @@session.sql_mode=1342177792", "second"}},
+		{"a savepoint and a statement with NO_BACKSLASH_ESCAPES", flavored{mysql, "9.7.4"}, []*binlog.Event{start,
+			query{sql: "SAVEPOINT a", schema: "d", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]*binlog.Event{query{sql: "second", schema: "d", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]string{"SET @@session.sql_mode=1048580", "second"}},
+		{"a savepoint behind a statement with NO_BACKSLASH_ESCAPES", flavored{mysql, "9.7.4"}, []*binlog.Event{start,
+			query{sql: "second", schema: "d", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]*binlog.Event{query{sql: "SAVEPOINT a", schema: "d", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]string{"SET @@session.sql_mode=4", "SAVEPOINT a"}},
+		{"a name with a backslash", flavored{mysql, "9.7.4"}, []*binlog.Event{start},
+			[]*binlog.Event{query{sql: "SAVEPOINT `a\\`", schema: "d", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]string{"SET @@session.sql_mode=1048580", "SAVEPOINT `a\\`"}},
+		{"MariaDB has no such trouble", flavored{formatOf(binlog.MariaDB, "10.11.6-MariaDB"), "10.11.6-MariaDB"},
+			[]*binlog.Event{query{sql: "first", seconds: 10, vars: plainFlags}.event()},
+			[]*binlog.Event{query{sql: "SAVEPOINT a", seconds: 10, vars: plainFlags + escapes}.event()},
+			[]string{"SET TIMESTAMP=10, @@session.sql_mode=1048580", "SAVEPOINT a"}},
 		{"variables that an old target does not know", flavored{mysql, "8.0.12"}, []*binlog.Event{start},
 			[]*binlog.Event{query{sql: "second", schema: "d", seconds: 10, vars: plainFlags + "\x12\x2d\x00\x13\x01\x14\x01\x15\x01"}.event()},
 			[]string{"SET @@session.default_collation_for_utf8mb4=45", "second"}},

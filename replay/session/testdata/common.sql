@@ -12,6 +12,14 @@ SET sql_mode = ''
 INSERT INTO t (a) VALUES ("double quoted"), ('back\\slash'), ('quote''s')
 SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'
 INSERT INTO t ("a") VALUES ('back\slash' || '\n')
+BEGIN
+INSERT INTO t ("a") VALUES ('back\slash')
+SAVEPOINT plain
+INSERT INTO t ("a") VALUES ('back\slash')
+SAVEPOINT `back\slash`
+INSERT INTO t ("a") VALUES ('back\slash')
+ROLLBACK TO plain
+COMMIT
 SET sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,IGNORE_SPACE,HIGH_NOT_PRECEDENCE'
 INSERT INTO t (a) VALUES (NOT 1 BETWEEN -5 AND 5)
 SET sql_mode = DEFAULT
