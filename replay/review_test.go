@@ -221,10 +221,13 @@ func closing(p testrig.Product) string {
 	return "read_only"
 }
 
-func mustExec(t *testing.T, l *testrig.Local, script string) {
+// mustExec runs scripts, each in a session of its own.
+func mustExec(t *testing.T, l *testrig.Local, scripts ...string) {
 	t.Helper()
-	if _, err := l.Exec(t.Context(), script); err != nil {
-		t.Fatal(err)
+	for _, script := range scripts {
+		if _, err := l.Exec(t.Context(), script); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -109,6 +109,9 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	if sel, err = newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
 		return nil, false, err
 	}
+	if err := r.againWithoutGTIDs(ctx, sel, have); err != nil {
+		return nil, false, err
+	}
 	if r.run, err = r.openRun(ctx, have); err != nil {
 		return nil, false, as(ErrRefused, err)
 	}
@@ -181,8 +184,7 @@ func (r *runner) spec(have *binlog.GTIDSet) target.RunSpec {
 	}
 	var files []string
 	for _, f := range r.log.Files {
-		sum := sha256.Sum256(f.Format.Raw)
-		files = append(files, fmt.Sprintf("%s (%d bytes, %s)", f.Name, f.Size, hex.EncodeToString(sum[:4])))
+		files = append(files, fmt.Sprintf("%s (%d bytes, %s)", f.Name, f.Size, f.Format.Identity()))
 	}
 	d["files"] = strings.Join(files, ", ")
 	h := sha256.New()
@@ -193,6 +195,50 @@ func (r *runner) spec(have *binlog.GTIDSet) target.RunSpec {
 		Fingerprint: hex.EncodeToString(h.Sum(nil)[:16]), Describe: d,
 		Tunable: map[string]string{"plan": planVersion}, Skip: have.String(),
 	}
+}
+
+// againWithoutGTIDs refuses to begin before the place up to which a finished run has replayed the same log, where no GTIDs
+// tell what the server has: the same files and some more.
+func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *binlog.GTIDSet) error {
+	if r.survey.Anonymous == (binlog.Position{}) {
+		return nil
+	}
+	runs, err := r.server.Status(ctx)
+	if err != nil {
+		return err
+	}
+	start := sel.start
+	if start == (binlog.Position{}) {
+		start.File = r.log.Files[0].Name
+	}
+	fingerprint := r.spec(have).Fingerprint
+	for _, one := range runs {
+		if !one.Done || one.Fingerprint == fingerprint || one.Epoch.To == "" {
+			continue
+		}
+		to, err := parseCursor(one.Epoch.To)
+		if err != nil {
+			return err
+		}
+		for _, f := range r.log.Files {
+			if f.Name == to.Txn.File && fileDescribed(one.Describe["files"], f) && sel.before(start, to.Txn) {
+				return as(ErrRefused, fmt.Errorf("begin run: the run of %s UTC has replayed this log onto this server up to %s, and no GTIDs tell what it holds: go on behind it with --start-position %[2]s, "+
+					"or, if the backup has been restored since, remove the state of that run by --drop-state", one.Started.UTC().Format(time.DateTime), to.Txn))
+			}
+		}
+	}
+	return nil
+}
+
+// fileDescribed tells whether a file of the log is among those that a run was described with. It may have grown.
+func fileDescribed(files string, f *binlog.File) bool {
+	for _, one := range strings.SplitAfter(files, ")") {
+		one = strings.TrimPrefix(one, ", ")
+		if strings.HasPrefix(one, f.Name+" (") && strings.HasSuffix(one, ", "+f.Format.Identity()+")") {
+			return true
+		}
+	}
+	return false
 }
 
 // replay runs planner and executor side by side.

@@ -76,12 +76,20 @@ func writeStatus(w io.Writer, s *target.Status) error {
 	return b.Flush()
 }
 
-// DropState removes what runs left on the target. Where one is unfinished that needs force.
-func DropState(ctx context.Context, opts target.Options, force bool) error {
+// DropState removes what runs left on the target. Where one is unfinished that needs force. It writes to out what stays.
+func DropState(ctx context.Context, opts target.Options, force bool, out io.Writer) error {
 	server, err := target.Connect(ctx, opts)
 	if err != nil {
 		return as(ErrUnreachable, err)
 	}
 	defer server.Close()
-	return server.DropState(ctx, force)
+	if err := server.DropState(ctx, force); err != nil {
+		return err
+	}
+	set, err := server.GTIDSet(ctx)
+	if err != nil || set.Empty() {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "the server's GTIDs stay as they are, %s: if a backup has been loaded since that does not set them, set them to what it has\n", set)
+	return err
 }

@@ -134,7 +134,11 @@ const maxTables = 20
 func (s *Summary) Write(w io.Writer, style report.Style) error {
 	b := bufio.NewWriter(w)
 	n := report.Count
-	fmt.Fprintf(b, "replayed to %s, committed %s\n", s.To, s.LastCommit.Local().Format("2006-01-02 15:04:05.000000"))
+	if s.Read.Transactions == 0 {
+		fmt.Fprintf(b, "nothing to replay: no transaction is in the range\n")
+	} else {
+		fmt.Fprintf(b, "replayed to %s, committed %s\n", s.To, s.LastCommit.Local().Format("2006-01-02 15:04:05.000000"))
+	}
 	if s.Stopped != "" {
 		fmt.Fprintf(b, "stopped %s\n", s.Stopped)
 	}

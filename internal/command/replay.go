@@ -47,7 +47,7 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 			case c.Bool("status"):
 				return replayError(c.Context, replay.Status(c.Context, target, os.Stdout))
 			case c.Bool("drop-state"):
-				return replayError(c.Context, replay.DropState(c.Context, target, c.Bool("force")))
+				return replayError(c.Context, replay.DropState(c.Context, target, c.Bool("force"), os.Stdout))
 			}
 			paths, err := r.Arguments(c.Command.Name, c.Args().Slice(), 1, math.MaxInt, usage)
 			if err != nil {

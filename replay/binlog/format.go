@@ -2,7 +2,9 @@ package binlog
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"strconv"
@@ -96,14 +98,25 @@ func (f *Format) checkVersion() error {
 	return nil
 }
 
+// Identity is short and tells a file from others of its name. It is the same while the file is written and afterwards.
+func (f *Format) Identity() string {
+	raw := append([]byte(nil), f.Raw...)
+	raw[flagsOffset] &^= byte(flagInUse)
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:4])
+}
+
+// flagsOffset is where an event's header has its flags.
+const flagsOffset = 17
+
 // checksumFits compares the CRC32 at the end of a whole event. The flag that says that a file is still being
 // written is set in place, after the sum was taken, and left out of it.
 func checksumFits(raw []byte) bool {
 	body := raw[:len(raw)-checksumLen]
 	want := binary.LittleEndian.Uint32(raw[len(body):])
-	if Type(body[4]) == TypeFormatDescription && body[17]&byte(flagInUse) != 0 {
+	if Type(body[4]) == TypeFormatDescription && body[flagsOffset]&byte(flagInUse) != 0 {
 		header := [HeaderLen]byte(body)
-		header[17] &^= byte(flagInUse)
+		header[flagsOffset] &^= byte(flagInUse)
 		sum := crc32.ChecksumIEEE(header[:])
 		return crc32.Update(sum, crc32.IEEETable, body[HeaderLen:]) == want
 	}

@@ -277,6 +277,41 @@ func (s *GTIDSet) DivergesFrom(o *GTIDSet) bool {
 	return false
 }
 
+// Beyond are the GTIDs of a position of MariaDB that are further on than another position is in the same domain. A domain
+// that the other one does not have is not looked at.
+func (s *GTIDSet) Beyond(o *GTIDSet) *GTIDSet {
+	out := &GTIDSet{}
+	if s == nil || o == nil {
+		return out
+	}
+	for domain, g := range s.last {
+		if end, ok := o.last[domain]; ok && g.Number > end.Number {
+			out.Add(g)
+		}
+	}
+	return out
+}
+
+// ContainsAny tells whether a GTID of o is in the set.
+func (s *GTIDSet) ContainsAny(o *GTIDSet) bool {
+	if o == nil {
+		return false
+	}
+	for _, g := range o.last {
+		if s.Contains(g) {
+			return true
+		}
+	}
+	return !o.Intersect(s).Empty()
+}
+
+// begin adds the first GTID of a domain of MariaDB that the set has none of.
+func (s *GTIDSet) begin(g GTID) {
+	if _, ok := s.last[g.Domain]; !ok {
+		s.Add(g)
+	}
+}
+
 // Through is the set with everything before what it holds: of each source every number up to its last. MySQL alone;
 // a position of MariaDB is that already.
 func (s *GTIDSet) Through() *GTIDSet {

@@ -19,6 +19,10 @@ type Survey struct {
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
 	Torn string
 	Temp bool // CREATE TEMPORARY TABLE was seen
+	// Firsts are the first GTIDs of each domain of MariaDB.
+	Firsts *GTIDSet
+	// Anonymous is the first transaction without a GTID, FirstGTID the first one with one; zero: there is none.
+	Anonymous, FirstGTID Position
 	// Before is what the source had executed before the first file that was read, as that file says: nil where it does
 	// not say. Partial says that the file was not read from its start.
 	Before  *GTIDSet
@@ -38,7 +42,7 @@ func (l *Log) Survey(ctx context.Context, progress func(bytes int64)) (*Survey, 
 // SurveyRange is Survey of the part of a log between two positions, each zero for the log's own end. What lies
 // outside is not looked at: so a log can be replayed up to what cannot be, and on behind it.
 func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(bytes int64)) (*Survey, error) {
-	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}}, progress: progress, from: from, to: to}
+	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}, Firsts: &GTIDSet{}}, progress: progress, from: from, to: to}
 	first := 0
 	if from != (Position{}) {
 		if first = l.find(from.File); first < 0 {
@@ -186,7 +190,18 @@ func (p *surveyor) transaction() {
 	}
 	s.GTIDs.Add(t.GTID)
 	p.in.Add(t.GTID)
-	p.anonymous = p.anonymous || t.GTID == GTID{}
+	switch {
+	case t.GTID == GTID{}:
+		p.anonymous = true
+		if s.Anonymous == (Position{}) {
+			s.Anonymous = t.Start
+		}
+	case s.FirstGTID == (Position{}):
+		s.FirstGTID = t.Start
+	}
+	if t.GTID.Flavor == MariaDB {
+		s.Firsts.begin(t.GTID)
+	}
 	s.End = t.End
 	p.end = int64(t.End.Offset)
 }

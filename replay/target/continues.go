@@ -9,7 +9,8 @@ import (
 )
 
 // gtids refuses a target that the log does not continue, as far as GTIDs tell: one that lacks transactions from
-// before the log, and one that has transactions which the log's source did not have.
+// before the log, one that has transactions which the log's source did not have, and one whose GTIDs are not those of its
+// data.
 func (p *preflight) gtids(ctx context.Context) ([]error, error) {
 	if p.log == nil || p.log.GTIDs.Empty() || p.state.unfinished {
 		return nil, nil
@@ -18,10 +19,21 @@ func (p *preflight) gtids(ctx context.Context) ([]error, error) {
 	if err != nil {
 		return nil, err
 	}
+	if stale, err := p.stale(ctx, executed); len(stale) > 0 || err != nil {
+		return stale, err
+	}
 	if p.server.Flavor == binlog.MariaDB {
 		return p.position(executed), nil
 	}
-	if !p.server.GTIDs || p.log.GTIDs.Minus(executed).Empty() { // nothing will be applied
+	if !p.server.GTIDs {
+		return nil, nil
+	}
+	if both := p.log.GTIDs.Intersect(executed); p.log.Anonymous != (binlog.Position{}) && !both.Empty() {
+		return []error{fmt.Errorf("the log has transactions without a GTID, the first at %s, and the server has GTIDs of the same log, %s: "+
+			"which of those without one it has, nothing tells, and they would be applied again (begin with the first transaction that it has not: "+
+			"--start-position; the first one with a GTID is at %s)", p.log.Anonymous, shorten(both.String()), p.log.FirstGTID)}, nil
+	}
+	if p.log.GTIDs.Minus(executed).Empty() { // nothing will be applied
 		return nil, nil
 	}
 	var faults []error
@@ -48,12 +60,60 @@ func (s *Server) resetGTIDs() string {
 	return "RESET BINARY LOGS AND GTIDS"
 }
 
+// stale refuses GTIDs that are still those of a finished run where tables were made since: a dump was loaded over what it
+// left behind, most likely, which does not take them back. All that the dump lacks would be skipped.
+func (p *preflight) stale(ctx context.Context, executed *binlog.GTIDSet) ([]error, error) {
+	n := len(p.state.finished)
+	if n == 0 || executed.Empty() || !executed.Equal(p.state.finished[n-1].gtids) {
+		return nil, nil
+	}
+	made, err := madeSince(ctx, p.conn, finishedAt(p.state.finished[n-1].id))
+	if err != nil || len(made) == 0 {
+		return nil, err
+	}
+	return []error{fmt.Errorf("it has the GTIDs that a run left behind, %s, and %s made since: if the backup has been restored since, remove the state of the run "+
+		"by --drop-state and set the GTIDs to those of the backup (%s); if not, --drop-state alone lets this check pass",
+		shorten(executed.String()), tables(made), p.server.setGTIDs())}, nil
+}
+
+// setGTIDs are the statements that say what a server has.
+func (s *Server) setGTIDs() string {
+	if s.Flavor == binlog.MariaDB {
+		return "SET GLOBAL gtid_slave_pos='…'"
+	}
+	return s.resetGTIDs() + "; SET GLOBAL gtid_purged='…'"
+}
+
 // position is gtids for MariaDB, where a backup of a primary brings no position along: without one there is nothing to
 // hold against the log.
 func (p *preflight) position(executed *binlog.GTIDSet) []error {
-	if p.log.Partial || executed.Empty() || executed.ContainsSet(p.log.Before) && !executed.DivergesFrom(p.log.Before) {
+	end := p.log.Before.Clone()
+	end.AddSet(p.log.GTIDs)
+	if beyond := executed.Beyond(end); !beyond.Empty() {
+		return []error{fmt.Errorf("gtid_slave_pos is %s, and the log ends at %s: what it holds would all be taken for applied (the newest files of the log are missing, "+
+			"or it is of a server that took over and never got what is here; if the position is not that of the backup: SET GLOBAL gtid_slave_pos='…')", executed, end)}
+	}
+	if p.log.Partial {
+		// The position of a server that got another backup since stays as it was.
+		if executed.ContainsAny(p.log.Firsts) && !p.state.explains(executed) {
+			return []error{fmt.Errorf("gtid_slave_pos, %s, says that it has transactions that --start-position says it has not: which of them is the backup's? "+
+				"(if it is the position: SET GLOBAL gtid_slave_pos=''; if it is the GTID: leave out --start-position)", executed)}
+		}
+		return nil
+	}
+	if executed.Empty() || executed.ContainsSet(p.log.Before) && !executed.DivergesFrom(p.log.Before) {
 		return nil
 	}
 	return []error{errors.New("the log begins behind transactions that it does not have: its first file follows " + p.log.Before.String() +
 		", and gtid_slave_pos is " + executed.String() + ": add the files between them (if the backup is as of the former: SET GLOBAL gtid_slave_pos='" + p.log.Before.String() + "')")}
+}
+
+// explains tells whether a finished run has left GTIDs behind.
+func (s *ownState) explains(executed *binlog.GTIDSet) bool {
+	for _, done := range s.finished {
+		if done.gtids.ContainsSet(executed) {
+			return true
+		}
+	}
+	return false
 }

@@ -25,7 +25,7 @@ func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
 	if !had.Empty() && executed.ContainsSet(had) {
 		return false, nil
 	}
-	made, err := r.madeSince(ctx, fmt.Sprintf("SELECT finished FROM %s.run WHERE id = %d", stateSchema, found.id))
+	made, err := madeSince(ctx, r.conn, finishedAt(found.id))
 	if err != nil {
 		return false, err
 	}
@@ -40,13 +40,8 @@ func (r *Run) superseded(ctx context.Context, found *record) (bool, error) {
 			"if the backup has been restored since, remove the state of the run by --drop-state and give the same command again; if they were reset, there is nothing to do",
 			shorten(executed.String()), shorten(had.String()))
 	}
-	for _, table := range []string{"chunk", "epoch", "intent", "failure"} {
-		if err := r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.%s WHERE run = %d", stateSchema, table, found.id)); err != nil {
-			return false, wrapState("forget a run", err)
-		}
-	}
-	if err := r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, found.id)); err != nil {
-		return false, wrapState("forget a run", err)
+	if err := r.forget(ctx, found.id); err != nil {
+		return false, err
 	}
 	r.Forgot = fmt.Sprintf("the server has the state of a finished run of this command, and neither its GTIDs nor its tables (%s made since): it is an old one, and forgotten", tables(made))
 	return true, nil
@@ -63,23 +58,32 @@ func (r *Run) reloaded(ctx context.Context) error {
 	if open, err := readIntent(ctx, r.conn, r.id); err != nil || open != nil {
 		return err
 	}
-	column, look := "at", r.madeSince
+	column, look := "at", madeSince
 	if r.server.Flavor == binlog.MariaDB {
-		column, look = "newest_table", r.madeAfter
+		column, look = "newest_table", madeAfter
 	}
-	made, err := look(ctx, fmt.Sprintf("SELECT %s FROM %s.epoch WHERE run = %d AND number = %d", column, stateSchema, r.id, r.last.Number))
+	made, err := look(ctx, r.conn, fmt.Sprintf("SELECT %s FROM %s.epoch WHERE run = %d AND number = %d", column, stateSchema, r.id, r.last.Number))
 	if err != nil || len(made) == 0 {
 		return err
 	}
+	position := ""
+	if r.server.Flavor == binlog.MariaDB { // no dump takes it back
+		position = fmt.Sprintf(", SET GLOBAL gtid_slave_pos='%s' if the backup does not know better", r.Spec.Skip)
+	}
 	return fmt.Errorf("resume run: it was interrupted on this server, and %s made since: if the backup has been restored since, "+
-		"remove the state of the run by --drop-state --force and give the same command again; if not, UPDATE %s.epoch SET %s = NULL, and do so, too",
-		tables(made), stateSchema, column)
+		"remove the state of the run by --drop-state --force%s, and give the same command again; if not, UPDATE %s.epoch SET %s = NULL, and do so, too",
+		tables(made), position, stateSchema, column)
+}
+
+// finishedAt asks when a run ended.
+func finishedAt(run int64) string {
+	return fmt.Sprintf("SELECT finished FROM %s.run WHERE id = %d", stateSchema, run)
 }
 
 // madeSince are tables that were made after a time in UTC that a query gives, by name, some of them; the state's own if it
 // was loaded from a dump. Times are whole seconds, so that one of the same second is not seen.
-func (r *Run) madeSince(ctx context.Context, when string) ([]string, error) {
-	return r.made(ctx, fmt.Sprintf("SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
+func madeSince(ctx context.Context, c *Conn, when string) ([]string, error) {
+	return made(ctx, c, fmt.Sprintf("SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND "+
 		"TABLE_SCHEMA NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') AND NOT (TABLE_SCHEMA = '%s' AND TABLE_NAME = 'canary') AND "+
 		"UNIX_TIMESTAMP(CREATE_TIME) > TIMESTAMPDIFF(SECOND, '1970-01-01', (%s)) LIMIT 4", stateSchema, when))
 }
@@ -87,13 +91,13 @@ func (r *Run) madeSince(ctx context.Context, when string) ([]string, error) {
 // madeAfter are InnoDB's tables with a higher number than a query gives, by the names of their files, some of them. MariaDB's
 // CREATE_TIME is a file's, which a copy changes; a table's number is not, and each new one's is higher. A full-text index
 // keeps tables of its own, and makes them when it likes.
-func (r *Run) madeAfter(ctx context.Context, newest string) ([]string, error) {
-	return r.made(ctx, fmt.Sprintf("SELECT REPLACE(NAME, '/', '.') FROM information_schema.INNODB_SYS_TABLES WHERE TABLE_ID > (%s) AND "+
+func madeAfter(ctx context.Context, c *Conn, newest string) ([]string, error) {
+	return made(ctx, c, fmt.Sprintf("SELECT REPLACE(NAME, '/', '.') FROM information_schema.INNODB_SYS_TABLES WHERE TABLE_ID > (%s) AND "+
 		"NAME NOT LIKE 'mysql/%%' AND NAME <> '%s/canary' AND NAME NOT REGEXP '/FTS_[0-9a-f]{16}' LIMIT 4", newest, stateSchema))
 }
 
-func (r *Run) made(ctx context.Context, query string) ([]string, error) {
-	rows, err := r.conn.Query(ctx, query)
+func made(ctx context.Context, c *Conn, query string) ([]string, error) {
+	rows, err := c.Query(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("look for tables made since the run was here last: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"interlock/replay/binlog"
@@ -33,7 +34,7 @@ func (s *Server) Preflight(ctx context.Context, log *binlog.Survey, flavor binlo
 			s.opts, flavorName(s.Flavor), s.Version, flavorName(flavor))
 	}
 	p := &preflight{server: s, conn: c, log: log}
-	if p.state, err = readOwnState(ctx, c); err != nil {
+	if p.state, err = readOwnState(ctx, c, flavor); err != nil {
 		return fmt.Errorf("check target %s: %w", s.opts, err)
 	}
 	checks := []func(context.Context) ([]error, error){
@@ -92,11 +93,18 @@ type preflight struct {
 // ownState is what an earlier run has left on the target.
 type ownState struct {
 	ours       map[string]string // variables as we have set them
-	unfinished bool
+	unfinished bool              // a run has begun to change the server, and not ended
+	finished   []finishedRun
+}
+
+// finishedRun is a run that has ended.
+type finishedRun struct {
+	id    int64
+	gtids *binlog.GTIDSet // of the server, then
 }
 
 // readOwnState reads interlock_replay where it is there; a part of it that is missing was never written.
-func readOwnState(ctx context.Context, c *Conn) (ownState, error) {
+func readOwnState(ctx context.Context, c *Conn, flavor binlog.Flavor) (ownState, error) {
 	state := ownState{ours: map[string]string{}}
 	rows, err := c.Query(ctx, "SELECT name, ours FROM "+stateSchema+".setting")
 	if errorCode(err) == erTableDenied {
@@ -108,9 +116,25 @@ func readOwnState(ctx context.Context, c *Conn) (ownState, error) {
 	for _, row := range rows {
 		state.ours[row[0].Text] = row[1].Text
 	}
-	rows, err = c.Query(ctx, "SELECT 1 FROM "+stateSchema+".run WHERE finished IS NULL LIMIT 1")
-	state.unfinished = len(rows) > 0
-	return state, wrapState("read runs", absent(err))
+	rows, err = c.Query(ctx, "SELECT id, gtids, finished IS NOT NULL, "+begun+" FROM "+stateSchema+".run ORDER BY id")
+	if err = absent(err); err != nil {
+		return state, wrapState("read runs", err)
+	}
+	for _, row := range rows {
+		if row[2].Text == "0" {
+			state.unfinished = state.unfinished || row[3].Text != "0"
+			continue
+		}
+		var done finishedRun
+		if done.id, err = strconv.ParseInt(row[0].Text, 10, 64); err == nil {
+			done.gtids, err = binlog.ParseGTIDSet(flavor, row[1].Text)
+		}
+		if err != nil {
+			return state, wrapState("read runs", err)
+		}
+		state.finished = append(state.finished, done)
+	}
+	return state, nil
 }
 
 // absent drops the errors of a schema or a table that is not there.

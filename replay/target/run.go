@@ -108,10 +108,26 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 	}
 	var found *record
 	for i := range all {
-		if all[i].spec.Fingerprint == spec.Fingerprint {
-			found = &all[i]
-		} else if err := r.other(ctx, all[i], spec); err != nil {
+		if all[i].done {
+			if all[i].spec.Fingerprint == spec.Fingerprint {
+				found = &all[i]
+			}
+			continue
+		}
+		if err := refuseFailed(ctx, r.conn, all[i].id, all[i].started); err != nil {
 			return err
+		}
+		switch {
+		case !all[i].begun:
+			// What the server had when it was first started, and was to be skipped, it may have got or lost since.
+			if err := r.forget(ctx, all[i].id); err != nil {
+				return err
+			}
+		case all[i].spec.Fingerprint == spec.Fingerprint:
+			found = &all[i]
+		default:
+			return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state --force",
+				all[i].started, differences(all[i].spec.Describe, spec.Describe))
 		}
 	}
 	r.Spec = spec
@@ -134,28 +150,14 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 	return r.resume(ctx, found)
 }
 
-// other refuses to begin beside another run that is unfinished. One that never began an epoch has changed
-// nothing and is forgotten.
-func (r *Run) other(ctx context.Context, o record, spec RunSpec) error {
-	if o.done {
-		return nil
+// forget removes what is written down of a run.
+func (r *Run) forget(ctx context.Context, run int64) error {
+	for _, table := range []string{"chunk", "epoch", "intent", "failure"} {
+		if err := r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.%s WHERE run = %d", stateSchema, table, run)); err != nil {
+			return wrapState("forget a run", err)
+		}
 	}
-	if err := refuseFailed(ctx, r.conn, o.id, o.started); err != nil {
-		return err
-	}
-	last, err := lastEpoch(ctx, r.conn, o.id)
-	if err != nil {
-		return err
-	}
-	intent, err := readIntent(ctx, r.conn, o.id)
-	if err != nil {
-		return err
-	}
-	if last == nil && intent == nil {
-		return wrapState("remove run", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, o.id)))
-	}
-	return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state --force",
-		o.started, differences(o.spec.Describe, spec.Describe))
+	return wrapState("forget a run", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, run)))
 }
 
 // differences names what two descriptions do not have in common.
@@ -183,10 +185,7 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 	if found.temporary && !found.done {
 		return errors.New("resume run: temporary tables were open when it was interrupted, and are lost: restore the backup and begin again")
 	}
-	err := refuseFailed(ctx, r.conn, r.id, found.started)
-	if err != nil {
-		return err
-	}
+	var err error
 	if r.gtids, err = binlog.ParseGTIDSet(r.server.Flavor, found.gtids); err != nil {
 		return wrapState("read GTIDs", err)
 	}

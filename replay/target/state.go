@@ -128,13 +128,18 @@ type record struct {
 	temporary bool   // temporary tables are open in its session
 	started   string // UTC, microseconds
 	done      bool
+	begun     bool   // it has begun to change the server
 	holder    string // who took the lock last, in words
 	locked    bool   // and has it still
 }
 
 const recordColumns = "id, fingerprint, description, tunable, skip_gtids, gtids, temporary_open, started, finished IS NOT NULL, " +
 	"CONCAT(holder, ', connection ', holder_connection, ', since ', COALESCE(held_since, '?'), ' UTC'), " +
-	"holder_connection = COALESCE(IS_USED_LOCK('" + lockName + "'), 0)"
+	"holder_connection = COALESCE(IS_USED_LOCK('" + lockName + "'), 0), " + begun
+
+// begun tells of a run whether it has begun to change the server: by a barrier, or by a chunk of its first epoch.
+const begun = "id IN (SELECT run FROM " + stateSchema + ".intent) OR EXISTS (SELECT 1 FROM " + stateSchema + ".epoch e WHERE e.run = id AND " +
+	"(number > 1 OR e.finished OR chunks = 0 OR EXISTS (SELECT 1 FROM " + stateSchema + ".chunk c WHERE c.run = e.run AND c.epoch = e.number)))"
 
 // records reads the runs that the target knows, oldest first.
 func records(ctx context.Context, c *Conn) ([]record, error) {
@@ -145,7 +150,7 @@ func records(ctx context.Context, c *Conn) ([]record, error) {
 	var all []record
 	for _, row := range rows {
 		r := record{started: row[7].Text, temporary: row[6].Text != "0", done: row[8].Text != "0", gtids: row[5].Text,
-			holder: row[9].Text, locked: row[10].Text == "1"}
+			holder: row[9].Text, locked: row[10].Text == "1", begun: row[11].Text != "0"}
 		if r.id, err = strconv.ParseInt(row[0].Text, 10, 64); err == nil {
 			r.spec = RunSpec{Fingerprint: row[1].Text, Skip: row[4].Text}
 			err = errors.Join(json.Unmarshal([]byte(row[2].Text), &r.spec.Describe), json.Unmarshal([]byte(row[3].Text), &r.spec.Tunable))

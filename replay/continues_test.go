@@ -1,0 +1,195 @@
+package replay_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"interlock/internal/testrig"
+	"interlock/replay"
+	"interlock/replay/target"
+)
+
+// refused runs a command that is to be refused before anything is applied, in words.
+func refused(t *testing.T, to *testrig.Local, cfg replay.Config, words string) {
+	t.Helper()
+	if s, err := run(t, to, cfg); !errors.Is(err, replay.ErrRefused) || !strings.Contains(err.Error(), words) {
+		t.Errorf("%+v, %v; want a refusal with %q", s, err, words)
+	}
+}
+
+func rows(t *testing.T, l *testrig.Local, query, want string) {
+	t.Helper()
+	out, err := l.Exec(t.Context(), query)
+	if got := strings.Join(strings.Fields(out), " "); err != nil || got != want {
+		t.Errorf("%s: %q, %v; want %q", query, got, err, want)
+	}
+}
+
+// setGTIDs says that a server has what another one has now.
+func setGTIDs(t *testing.T, source *testrig.Local) string {
+	t.Helper()
+	if source.Product == testrig.MySQL {
+		return "SET GLOBAL gtid_purged='" + global(t, source, "gtid_executed") + "'"
+	}
+	return "SET GLOBAL gtid_slave_pos='" + global(t, source, "gtid_binlog_pos") + "'"
+}
+
+// loaded makes a server what a dump of another one would.
+func loaded(t *testing.T, source, to *testrig.Local, dump string) {
+	t.Helper()
+	mustExec(t, to, "SET sql_log_bin=0; "+dump, setGTIDs(t, source))
+}
+
+// A start that changed nothing does not lift the checks of another command, nor keep what the server had then.
+func TestStartThatChangedNothing(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1); FLUSH BINARY LOGS",
+			"SET sql_log_bin=0; CREATE TABLE d.u (id INT PRIMARY KEY)")
+		loaded(t, source, to, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1)")
+		mustExec(t, source,
+			"INSERT INTO d.u VALUES (1); UPDATE d.t SET n = 2; INSERT INTO d.t VALUES (2, 2); FLUSH BINARY LOGS; INSERT INTO d.t VALUES (3, 3)")
+		files := binlogs(t, source)
+		behind := "begins behind transactions that it does not have"
+		refused(t, to, replay.Config{Paths: files[2:]}, behind)
+		if _, err := run(t, to, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "`u`") {
+			t.Fatalf("a table that the target does not have: %v", err)
+		}
+		mustExec(t, to, "SET sql_log_bin=0; CREATE TABLE d.u (id INT PRIMARY KEY)")
+		refused(t, to, replay.Config{Paths: files[2:]}, behind)
+		if _, err := run(t, to, replay.Config{Paths: files}); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, to, "SELECT * FROM d.t ORDER BY id; SELECT * FROM d.u", "1 2 2 2 3 3 1")
+	})
+}
+
+// A backup whose GTIDs were forgotten fails where its rows are there already. Once they are set the same command goes by
+// them.
+func TestGTIDsSetAfterAFailedStart(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "SET sql_log_bin=0; CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT)",
+			"INSERT INTO d.t VALUES (1, 1)")
+		dump, set := "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1)", setGTIDs(t, source)
+		mustExec(t, to, "SET sql_log_bin=0; "+dump)
+		mustExec(t, source, "UPDATE d.t SET n = 2; INSERT INTO d.t VALUES (2, 2)")
+		cfg := replay.Config{Paths: binlogs(t, source)}
+		if _, err := run(t, to, cfg); err == nil || !strings.Contains(err.Error(), "1062") {
+			t.Fatalf("rows that are there already: %v", err)
+		}
+		mustExec(t, to, set)
+		if _, err := run(t, to, cfg); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, to, "SELECT * FROM d.t ORDER BY id", "1 2 2 2")
+	})
+}
+
+// A position that is further on than the log would have all of it taken for applied.
+func TestPositionBeyondTheLog(t *testing.T) {
+	source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB}), testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB})
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1)")
+	mustExec(t, to, "SET GLOBAL gtid_slave_pos='0-9-1000,7-1-5'")
+	refused(t, to, replay.Config{Paths: binlogs(t, source)}, "gtid_slave_pos is 0-9-1000,7-1-5, and the log ends at 0-")
+	mustExec(t, to, "SET GLOBAL gtid_slave_pos='7-1-5'")
+	if _, err := run(t, to, replay.Config{Paths: binlogs(t, source)}); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.t", "1")
+}
+
+// A dump that is loaded over what a run has left behind does not take its GTIDs back. What the dump lacks must not be taken
+// for applied, neither while the state of the run is there nor without it.
+func TestDumpLoadedOverARunsGTIDs(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		dump := "SET sql_log_bin=0; DROP DATABASE IF EXISTS d; CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)"
+		mustExec(t, source, dump, "FLUSH BINARY LOGS; INSERT INTO d.t VALUES (1)")
+		mustExec(t, to, dump)
+		files := binlogs(t, source)
+		cfg := replay.Config{Paths: files, Range: replay.Range{StartPosition: filepath.Base(files[1]) + ":4"}}
+		if _, err := run(t, to, cfg); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, source, "INSERT INTO d.t VALUES (2); FLUSH BINARY LOGS")
+		cfg.Paths = binlogs(t, source)
+		if _, err := run(t, to, cfg); err != nil { // the GTIDs are those of the run before
+			t.Fatal(err)
+		}
+		rows(t, to, "SELECT * FROM d.t ORDER BY id", "1 2")
+		time.Sleep(1100 * time.Millisecond) // what is made now is younger by whole seconds
+		mustExec(t, to, dump)
+		refused(t, to, cfg, "table d.t was made since")
+		var said strings.Builder
+		if err := replay.DropState(t.Context(), target.Options{Socket: to.Socket, User: "root"}, false, &said); err != nil || !strings.Contains(said.String(), "GTIDs stay as they are") {
+			t.Fatalf("%q, %v", &said, err)
+		}
+		forget := "RESET BINARY LOGS AND GTIDS"
+		if p == testrig.MariaDB {
+			refused(t, to, cfg, "says that it has transactions that --start-position says it has not")
+			forget = "SET GLOBAL gtid_slave_pos=''"
+		}
+		mustExec(t, to, forget)
+		if _, err := run(t, to, cfg); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, to, "SELECT * FROM d.t ORDER BY id", "1 2")
+	})
+}
+
+// Of transactions without a GTID nothing tells which ones a server has whose GTIDs are behind them.
+func TestGTIDsTurnedOnInTheLog(t *testing.T) {
+	without := []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}
+	source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL, Settings: without}), testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL})
+	mustExec(t, source, "SET sql_log_bin=0; CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1)", "UPDATE d.t SET n = 2",
+		"SET GLOBAL enforce_gtid_consistency=ON; SET GLOBAL gtid_mode=OFF_PERMISSIVE; SET GLOBAL gtid_mode=ON_PERMISSIVE; SET GLOBAL gtid_mode=ON; UPDATE d.t SET n = 3")
+	loaded(t, source, to, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 3)")
+	mustExec(t, source, "INSERT INTO d.t VALUES (2, 4)")
+	cfg := replay.Config{Paths: binlogs(t, source)}
+	refused(t, to, cfg, "which of those without one it has, nothing tells")
+	_, err := run(t, to, cfg)
+	_, after, _ := strings.Cut(err.Error(), "the first one with a GTID is at ")
+	cfg.Range.StartPosition = strings.TrimRight(strings.Fields(after)[0], ")")
+	if _, err := run(t, to, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.t ORDER BY id", "1 3 2 4")
+}
+
+// Without GTIDs a run over more files than a finished one would begin at the same place again.
+func TestMoreFilesWithoutGTIDs(t *testing.T) {
+	spec := testrig.LocalSpec{Product: testrig.MySQL, Settings: []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}}
+	source, to := testrig.LocalFor(t, spec), testrig.LocalFor(t, spec)
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1); SET binlog_format=STATEMENT; UPDATE d.t SET n = n * 2")
+	// The last file is copied while the server writes to it.
+	dir, copied := t.TempDir(), []string{}
+	for _, file := range binlogs(t, source) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied = append(copied, filepath.Join(dir, filepath.Base(file)))
+		if err := os.WriteFile(copied[len(copied)-1], data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := run(t, to, replay.Config{Paths: copied}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, source, "SET binlog_format=STATEMENT; UPDATE d.t SET n = n + 1; FLUSH BINARY LOGS; UPDATE d.t SET n = n * 2; FLUSH BINARY LOGS")
+	cfg := replay.Config{Paths: binlogs(t, source)}
+	words := "go on behind it with --start-position "
+	refused(t, to, cfg, words)
+	_, err := run(t, to, cfg)
+	_, after, _ := strings.Cut(err.Error(), words)
+	cfg.Range.StartPosition, _, _ = strings.Cut(after, ",")
+	if _, err := run(t, to, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.t", "1 6")
+}
