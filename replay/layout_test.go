@@ -6,6 +6,7 @@ import (
 
 	"interlock/internal/testrig"
 	"interlock/replay"
+	"interlock/replay/target"
 )
 
 // A table that is not as it was when the log begins is refused with its name and its column, and nothing of the epoch
@@ -16,6 +17,10 @@ func TestTableThatDoesNotFit(t *testing.T) {
 		both.alone(t, `CREATE DATABASE d; USE d; CREATE TABLE first (id INT PRIMARY KEY, n INT); INSERT INTO first VALUES (1, 1), (2, 1);
 CREATE TABLE second (id INT PRIMARY KEY, word VARCHAR(20) CHARACTER SET latin1, n INT); INSERT INTO second VALUES (1, 'a', 1), (2, 'b', 1);`)
 		files := both.logOf(t, "UPDATE d.first SET n = 2; INSERT INTO d.first VALUES (3, 2); UPDATE d.second SET n = 2; INSERT INTO d.second VALUES (3, 'c', 2);")
+		// So that tables may be made by hand since.
+		if err := replay.DropState(t.Context(), target.Options{Socket: both.ours.Socket, User: "root"}, false, t.Output()); err != nil {
+			t.Fatal(err)
+		}
 		const rows = "SELECT * FROM d.first ORDER BY id; SELECT id, n FROM d.second ORDER BY id"
 		before, err := both.ours.Exec(t.Context(), rows)
 		if err != nil {

@@ -292,7 +292,7 @@ func (s *GTIDSet) Beyond(o *GTIDSet) *GTIDSet {
 	return out
 }
 
-// ContainsAny tells whether a GTID of o is in the set.
+// ContainsAny tells whether a GTID of o is in the set; of MariaDB's positions, the one that o names in a domain.
 func (s *GTIDSet) ContainsAny(o *GTIDSet) bool {
 	if o == nil {
 		return false

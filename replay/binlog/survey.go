@@ -17,10 +17,9 @@ type Survey struct {
 	First, Last  time.Time
 	End          Position // after the last whole transaction
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
-	Torn string
-	Temp bool // CREATE TEMPORARY TABLE was seen
-	// Firsts are the first GTIDs of each domain of MariaDB.
-	Firsts *GTIDSet
+	Torn   string
+	Temp   bool     // CREATE TEMPORARY TABLE was seen
+	Firsts *GTIDSet // MariaDB: the first GTID of each domain
 	// Anonymous is the first transaction without a GTID, FirstGTID the first one with one; zero: there is none.
 	Anonymous, FirstGTID Position
 	// Before is what the source had executed before the first file that was read, as that file says: nil where it does

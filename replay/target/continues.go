@@ -60,10 +60,13 @@ func (s *Server) resetGTIDs() string {
 	return "RESET BINARY LOGS AND GTIDS"
 }
 
-// stale refuses GTIDs that are still those of a finished run where tables were made since: a dump was loaded over what it
-// left behind, most likely, which does not take them back. All that the dump lacks would be skipped.
+// stale refuses to go by GTIDs that are still those of a finished run where tables were made since: a dump was loaded over
+// what it left behind, most likely, which does not take them back. All that the dump lacks would be taken for applied.
 func (p *preflight) stale(ctx context.Context, executed *binlog.GTIDSet) ([]error, error) {
 	n := len(p.state.finished)
+	if p.log.Partial && !p.skips(executed) { // they do not matter
+		return nil, nil
+	}
 	if n == 0 || executed.Empty() || !executed.Equal(p.state.finished[n-1].gtids) {
 		return nil, nil
 	}
@@ -74,6 +77,11 @@ func (p *preflight) stale(ctx context.Context, executed *binlog.GTIDSet) ([]erro
 	return []error{fmt.Errorf("it has the GTIDs that a run left behind, %s, and %s made since: if the backup has been restored since, remove the state of the run "+
 		"by --drop-state and set the GTIDs to those of the backup (%s); if not, --drop-state alone lets this check pass",
 		shorten(executed.String()), tables(made), p.server.setGTIDs())}, nil
+}
+
+// skips tells whether part of the log is taken for applied.
+func (p *preflight) skips(executed *binlog.GTIDSet) bool {
+	return executed.ContainsAny(p.log.GTIDs) || executed.ContainsAny(p.log.Firsts)
 }
 
 // setGTIDs are the statements that say what a server has.
@@ -95,7 +103,7 @@ func (p *preflight) position(executed *binlog.GTIDSet) []error {
 	}
 	if p.log.Partial {
 		// The position of a server that got another backup since stays as it was.
-		if executed.ContainsAny(p.log.Firsts) && !p.state.explains(executed) {
+		if p.skips(executed) && !p.state.explains(executed) {
 			return []error{fmt.Errorf("gtid_slave_pos, %s, says that it has transactions that --start-position says it has not: which of them is the backup's? "+
 				"(if it is the position: SET GLOBAL gtid_slave_pos=''; if it is the GTID: leave out --start-position)", executed)}
 		}
