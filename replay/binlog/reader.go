@@ -18,12 +18,19 @@ type Reader struct {
 	before int64 // bytes of the files before this one
 	have   bool  // a transaction has been read, and Events gives its events
 	done   bool
+	stop   place     // where Next ends
 	inner  *inflater // of Events; the grouper has its own
 	slab   []Event   // where the next Events come from: one allocation for many
 
 	// frames are the events of the transaction as they were framed on the way to its end, so that Events need not do
 	// it again. They have no bytes: the window may move. More than maxFrames are not all of them.
 	frames []Event
+}
+
+// place is a position by its file's number. That of no file, behind the last one, is the end of a log.
+type place struct {
+	number int
+	offset uint64
 }
 
 // maxFrames is how many frames are kept: an event takes 100 bytes here, and where there are more of them it is not
@@ -65,9 +72,33 @@ func (l *Log) find(name string) int {
 	return -1
 }
 
+// StopAt makes Next end at a position as it does at the end of the log: no event between transactions that lies there
+// or behind is read. A transaction that the position lies inside of still is, to its end. The zero position is the end
+// of the log.
+func (r *Reader) StopAt(to Position) error {
+	r.stop = place{number: len(r.log.Files)}
+	if to == (Position{}) {
+		return nil
+	}
+	number := r.log.find(to.File)
+	if number < 0 {
+		return fmt.Errorf("read up to %s: no file of that name is in the log", to)
+	}
+	r.stop = place{number, to.Offset}
+	return nil
+}
+
+// Stopped tells whether the next event lies where StopAt has set the end, or behind.
+func (r *Reader) Stopped() bool {
+	if r.group == nil || r.group.state != betweenTxns || r.number < r.stop.number {
+		return false
+	}
+	return r.number > r.stop.number || uint64(r.scan.offset) >= r.stop.offset
+}
+
 // readFile returns a reader at an offset of a file that is taken for the start of an event.
 func (l *Log) readFile(number int, offset int64) (*Reader, error) {
-	r := &Reader{log: l, inner: &inflater{}}
+	r := &Reader{log: l, inner: &inflater{}, stop: place{number: len(l.Files)}}
 	if len(l.Files) == 0 {
 		r.done = true
 		return r, nil
@@ -103,7 +134,7 @@ func (r *Reader) forward(to Position) error {
 			if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 				return fmt.Errorf("read from %s: the file's last event begins at %d", to, at)
 			}
-			return err
+			return fmt.Errorf("read from %s: %w", to, err)
 		}
 	}
 	if r.scan.offset != offset {
@@ -150,6 +181,9 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 			return nil, ctx.Err()
 		}
 		at := r.scan.offset
+		if r.Stopped() {
+			return nil, errStopped
+		}
 		if r.group.state == betweenTxns {
 			r.scan.w.mark, r.frames = at, r.frames[:0]
 		}
@@ -166,20 +200,39 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 	}
 }
 
+// errStopped is the end that StopAt has set.
+var errStopped = errors.New("end of the range")
+
 // event shows the next event of the file to the grouper. Its header goes to h.
 func (r *Reader) event(h *Header) (whole bool, err error) {
 	at := r.scan.offset
+	start := r.group.position(at)
 	raw, err := r.scan.next(h)
 	if err != nil {
+		if _, ok := errors.AsType[*damageError](err); ok {
+			err = r.remedy(err, ", or ", start)
+		}
 		return false, err
 	}
 	if h.Type != TypePayload {
-		return r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
+		whole, err = r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
+	} else if err = r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
+		err = fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+	} else {
+		whole = true
 	}
-	if err := r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
-		return false, fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+	if err != nil {
+		return false, r.remedy(err, "; ", start)
 	}
-	return true, nil
+	return whole, nil
+}
+
+// remedy adds to an error in an event how to replay what lies before: up to the start of the event's transaction.
+func (r *Reader) remedy(err error, joint string, start Position) error {
+	if r.group.passing {
+		return err // the range begins behind it
+	}
+	return fmt.Errorf("%w%s%s", err, joint, stopBefore(start))
 }
 
 // fileEnded decides what the end of a file means: nil for one that may end as it did.
@@ -199,6 +252,7 @@ func (r *Reader) fileEnded(err error) error {
 		if !last {
 			return fmt.Errorf("%w, and another file follows; take another copy of it", torn)
 		}
+	case errors.Is(err, errStopped):
 	default:
 		return err
 	}

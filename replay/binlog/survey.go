@@ -52,7 +52,8 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 			continue
 		}
 		err := p.file(ctx, number)
-		if errors.Is(err, errReached) {
+		if errors.Is(err, errStopped) {
+			p.lastEnd(number)
 			break
 		}
 		if err != nil {
@@ -63,12 +64,11 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 	return p.found, nil
 }
 
-// errReached ends a survey at the end of its range.
-var errReached = errors.New("end of the range")
-
-// reached tells whether a position is at the end of the range or behind it.
-func (p *surveyor) reached(f *File, offset int64) bool {
-	return f.Name == p.to.File && uint64(offset) >= p.to.Offset
+// lastEnd is the end of a log without a whole transaction in its range.
+func (p *surveyor) lastEnd(number int) {
+	if p.found.Transactions == 0 {
+		p.found.End = p.log.Files[number].at(p.end)
+	}
 }
 
 // surveyor is the state of a Survey.
@@ -97,9 +97,6 @@ func (p *surveyor) report() {
 
 func (p *surveyor) file(ctx context.Context, number int) error {
 	f := p.log.Files[number]
-	if p.reached(f, int64(len(magic))) {
-		return errReached
-	}
 	r, err := p.log.readFile(number, int64(len(magic)))
 	if p.partial = f.Name == p.from.File; p.partial {
 		r, err = p.log.Read(p.from)
@@ -108,6 +105,9 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 		return err
 	}
 	defer r.Close()
+	if err := r.StopAt(p.to); err != nil {
+		return err
+	}
 	p.reader, p.in, p.anonymous, p.end = r, &GTIDSet{flavor: f.Format.Flavor}, false, int64(len(magic))
 	before := p.found.Bytes
 	why, err := p.events(ctx)
@@ -128,6 +128,9 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 				return "", err
 			}
 		}
+		if r.Stopped() {
+			return "", errStopped
+		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
 		whole, err := r.event(&h)
@@ -135,15 +138,12 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 			return p.ends(err)
 		}
 		if closed != 0 {
-			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file", h.Type, r.scan.file.at(at), closed)
+			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file; %s", h.Type, r.scan.file.at(at), closed, stopBefore(r.scan.file.at(at)))
 		}
 		p.found.Bytes += int64(h.Size)
 		switch {
 		case whole:
 			p.transaction()
-			if p.reached(r.scan.file, r.scan.offset) {
-				return "", errReached
-			}
 		case r.group.state == betweenTxns:
 			p.found.Events++
 			p.end = r.scan.offset
@@ -151,7 +151,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 				closed = h.Type
 			}
 			if h.Type == TypeFormatDescription && at != int64(len(magic)) {
-				return "", fmt.Errorf("%s event at %s: a second one in one file", h.Type, r.scan.file.at(at))
+				return "", fmt.Errorf("%s event at %s: a second one in one file; %s", h.Type, r.scan.file.at(at), stopBefore(r.scan.file.at(at)))
 			}
 		}
 	}
@@ -195,9 +195,7 @@ func (p *surveyor) transaction() {
 func (p *surveyor) fileEnds(number int, why string) error {
 	f := p.log.Files[number]
 	if number == len(p.log.Files)-1 {
-		if p.found.Transactions == 0 {
-			p.found.End = f.at(p.end)
-		}
+		p.lastEnd(number)
 		if why != "" {
 			p.found.Torn = why
 		}
@@ -209,7 +207,7 @@ func (p *surveyor) fileEnds(number int, why string) error {
 		return err
 	}
 	if err != nil || !proved {
-		return fmt.Errorf("%s, and %s follows: take another copy of the first", why, next.Path)
+		return fmt.Errorf("%s, and %s follows: take another copy of the first, or %s", why, next.Path, stopBefore(f.at(p.end)))
 	}
 	f.end = p.end
 	return nil
