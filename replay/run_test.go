@@ -101,7 +101,12 @@ func TestWholeHistory(t *testing.T) {
 
 // What cannot be replayed stops the run before anything is applied, and its own words get one past it: up to it,
 // by hand, and on behind it.
-func TestPastLoadData(t *testing.T) {
+func TestPastLoadData(t *testing.T) { pastLoadData(t, "") }
+
+// The same where it is the first transaction of a file.
+func TestPastLoadDataAtStart(t *testing.T) { pastLoadData(t, "FLUSH BINARY LOGS; ") }
+
+func pastLoadData(t *testing.T, before string) {
 	products(t, func(t *testing.T, p testrig.Product) {
 		source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
 		data := filepath.Join(t.TempDir(), "rows")
@@ -111,7 +116,7 @@ func TestPastLoadData(t *testing.T) {
 		if err := os.Chmod(filepath.Dir(data), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); SET SESSION binlog_format=STATEMENT; "+
+		_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); "+before+"SET SESSION binlog_format=STATEMENT; "+
 			"LOAD DATA INFILE '"+data+"' INTO TABLE d.t; SET SESSION binlog_format=ROW; INSERT INTO d.t VALUES (2)")
 		if err != nil {
 			t.Fatal(err)
