@@ -27,7 +27,7 @@ type Survey struct {
 
 // Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
 // cannot be replayed is refused here with file, position, event, and what to do: LOAD DATA of old logs,
-// incidents, encryption, unknown events. progress is called now and then with the bytes read; it may be nil.
+// incidents, encryption, unknown events, GTIDs of MariaDB that do not rise. progress is called now and then with the bytes read; it may be nil.
 //
 // A file before the last one may end within a transaction only if the next one proves that it was not
 // committed: the readers of this log leave it out from then on.
@@ -143,7 +143,9 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		p.found.Bytes += int64(h.Size)
 		switch {
 		case whole:
-			p.transaction()
+			if err := p.transaction(); err != nil {
+				return "", err
+			}
 		case r.group.state == betweenTxns:
 			p.found.Events++
 			p.end = r.scan.offset
@@ -173,8 +175,11 @@ func (p *surveyor) ends(err error) (why string, _ error) {
 }
 
 // transaction counts a whole transaction.
-func (p *surveyor) transaction() {
+func (p *surveyor) transaction() error {
 	t, s := &p.reader.group.txn, p.found
+	if err := p.rises(t); err != nil {
+		return err
+	}
 	s.Transactions++
 	s.Events += int64(t.Events)
 	s.Temp = s.Temp || t.CreatesTemporary
@@ -189,6 +194,25 @@ func (p *surveyor) transaction() {
 	p.anonymous = p.anonymous || t.GTID == GTID{}
 	s.End = t.End
 	p.end = int64(t.End.Offset)
+	return nil
+}
+
+// rises refuses a GTID of MariaDB whose number is not greater than all before it in its domain. A position says what is
+// on the target by one number for each domain: such a transaction would count as being there.
+func (p *surveyor) rises(t *Txn) error {
+	if t.GTID.Flavor != MariaDB {
+		return nil
+	}
+	last, ok := p.found.GTIDs.last[t.GTID.Domain]
+	if !ok && p.found.Before != nil {
+		last, ok = p.found.Before.last[t.GTID.Domain]
+	}
+	if !ok || t.GTID.Number > last.Number {
+		return nil
+	}
+	return fmt.Errorf("transaction at %s: its GTID %s comes behind %s: the numbers of domain %d do not rise, as where two servers write into one domain "+
+		"(gtid_strict_mode=OFF), and GTIDs do not tell then which transactions the target has; apply the log with mariadb-binlog, or %s",
+		t.Start, t.GTID, last, t.GTID.Domain, stopBefore(t.Start))
 }
 
 // fileEnds decides whether a file may end as it does.
@@ -246,7 +270,7 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 		f.Path, all.Minus(next.Previous), next.Path, twoServers(f, next))
 }
 
-// checkPosition compares MariaDB's positions by domain. A domain that had nothing in the file may have been
+// checkPosition compares MariaDB's positions by domain: numbers that rise have been proved by then. A domain that had nothing in the file may have been
 // taken out of the list (FLUSH BINARY LOGS DELETE_DOMAIN_ID).
 func checkPosition(f, next *File, all, in *GTIDSet) error {
 	for domain, g := range next.Previous.last {
