@@ -261,10 +261,6 @@ func gtidWords(g GTID) string {
 	return " (" + g.String() + ")"
 }
 
-// stopBefore is the remedy for what cannot be replayed, where a position is that of an event between transactions:
-// nothing from there on is read then.
-func stopBefore(p Position) string { return fmt.Sprintf("replay up to it with --stop-position %s", p) }
-
 // refuse returns an error for events that are known and cannot be replayed, and for unknown ones that may not
 // be ignored.
 func refuse(h *Header, body []byte) error {

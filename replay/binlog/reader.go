@@ -27,12 +27,6 @@ type Reader struct {
 	frames []Event
 }
 
-// place is a position by its file's number. That of no file, behind the last one, is the end of a log.
-type place struct {
-	number int
-	offset uint64
-}
-
 // maxFrames is how many frames are kept: an event takes 100 bytes here, and where there are more of them it is not
 // framing that takes the time.
 const maxFrames = 4096
@@ -70,30 +64,6 @@ func (l *Log) find(name string) int {
 		}
 	}
 	return -1
-}
-
-// StopAt makes Next end at a position as it does at the end of the log: no event between transactions that lies there
-// or behind is read. A transaction that the position lies inside of still is, to its end. The zero position is the end
-// of the log.
-func (r *Reader) StopAt(to Position) error {
-	r.stop = place{number: len(r.log.Files)}
-	if to == (Position{}) {
-		return nil
-	}
-	number := r.log.find(to.File)
-	if number < 0 {
-		return fmt.Errorf("read up to %s: no file of that name is in the log", to)
-	}
-	r.stop = place{number, to.Offset}
-	return nil
-}
-
-// Stopped tells whether the next event lies where StopAt has set the end, or behind.
-func (r *Reader) Stopped() bool {
-	if r.group == nil || r.group.state != betweenTxns || r.number < r.stop.number {
-		return false
-	}
-	return r.number > r.stop.number || uint64(r.scan.offset) >= r.stop.offset
 }
 
 // readFile returns a reader at an offset of a file that is taken for the start of an event.
@@ -200,9 +170,6 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 	}
 }
 
-// errStopped is the end that StopAt has set.
-var errStopped = errors.New("end of the range")
-
 // event shows the next event of the file to the grouper. Its header goes to h.
 func (r *Reader) event(h *Header) (whole bool, err error) {
 	at := r.scan.offset
@@ -225,14 +192,6 @@ func (r *Reader) event(h *Header) (whole bool, err error) {
 		return false, r.remedy(err, "; ", start)
 	}
 	return whole, nil
-}
-
-// remedy adds to an error in an event how to replay what lies before: up to the start of the event's transaction.
-func (r *Reader) remedy(err error, joint string, start Position) error {
-	if r.group.passing {
-		return err // the range begins behind it
-	}
-	return fmt.Errorf("%w%s%s", err, joint, stopBefore(start))
 }
 
 // fileEnded decides what the end of a file means: nil for one that may end as it did.
