@@ -29,7 +29,7 @@ func (r *runner) open(ctx context.Context) error {
 
 // look reads the log through, before anything is touched, and reaches the target meanwhile.
 func (r *runner) look(ctx context.Context) error {
-	from, to, err := r.cfg.Range.positions()
+	from, to, err := r.cfg.Range.positions(r.log)
 	if err != nil {
 		return err
 	}

@@ -208,9 +208,14 @@ func (e *missingRowError) firstChange(ctx context.Context, log *binlog.Log, from
 		return "", err
 	}
 	defer r.Close()
+	if to.RowsEvents == 0 { // what lies behind may be outside of the range
+		if err := r.StopAt(to.Txn); err != nil {
+			return "", err
+		}
+	}
 	for {
 		txn, err := r.Next(ctx)
-		if errors.Is(err, io.EOF) || err == nil && txn.Start == to.Txn && to.RowsEvents == 0 {
+		if errors.Is(err, io.EOF) {
 			return "", nil
 		}
 		if err != nil {

@@ -76,13 +76,16 @@ func (p *planner) run(ctx context.Context) error {
 	}(time.Now())
 	defer p.schema.Close()
 	defer p.reader.Close()
+	// What lies outside of the range may be what cannot be read.
+	if err := p.reader.StopAt(p.sel.stop); err != nil {
+		return err
+	}
 	for {
-		if p.sel.ended(p.tally.end()) {
-			p.tally.stopped(p.sel.stop, "--stop-position")
-			break
-		}
 		txn, err := p.reader.Next(ctx)
 		if errors.Is(err, io.EOF) {
+			if p.reader.Stopped() {
+				p.tally.stopped(p.sel.stop, "--stop-position")
+			}
 			break
 		}
 		if err != nil {

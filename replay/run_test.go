@@ -101,7 +101,12 @@ func TestWholeHistory(t *testing.T) {
 
 // What cannot be replayed stops the run before anything is applied, and its own words get one past it: up to it,
 // by hand, and on behind it.
-func TestPastLoadData(t *testing.T) {
+func TestPastLoadData(t *testing.T) { pastLoadData(t, "") }
+
+// The same where it is the first transaction of a file.
+func TestPastLoadDataAtStart(t *testing.T) { pastLoadData(t, "FLUSH BINARY LOGS; ") }
+
+func pastLoadData(t *testing.T, before string) {
 	products(t, func(t *testing.T, p testrig.Product) {
 		source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
 		data := filepath.Join(t.TempDir(), "rows")
@@ -111,7 +116,7 @@ func TestPastLoadData(t *testing.T) {
 		if err := os.Chmod(filepath.Dir(data), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); SET SESSION binlog_format=STATEMENT; "+
+		_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); "+before+"SET SESSION binlog_format=STATEMENT; "+
 			"LOAD DATA INFILE '"+data+"' INTO TABLE d.t; SET SESSION binlog_format=ROW; INSERT INTO d.t VALUES (2)")
 		if err != nil {
 			t.Fatal(err)
@@ -143,6 +148,32 @@ func TestPastLoadData(t *testing.T) {
 			t.Errorf("rows %q, %v; want 1 2 7 8", got, err)
 		}
 	})
+}
+
+// Two servers that write into one domain of MariaDB leave GTIDs that do not rise. They are refused, since a target would
+// seem to have the second one here, and the words of the refusal get one up to it.
+func TestTwoWriters(t *testing.T) {
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB})
+	_, err := source.Exec(t.Context(), "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY); INSERT INTO d.t VALUES (1); SET SESSION server_id=77, gtid_seq_no=2; "+
+		"INSERT INTO d.t VALUES (2); SET SESSION server_id=DEFAULT, gtid_seq_no=DEFAULT; INSERT INTO d.t VALUES (3)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB})
+	_, err = run(t, to, replay.Config{Paths: binlogs(t, source)})
+	if err == nil || !regexp.MustCompile(`GTID 0-77-2 comes behind 0-\d+-3: the numbers of domain 0 do not rise`).MatchString(err.Error()) {
+		t.Fatalf("the run is not refused: %v", err)
+	}
+	at := regexp.MustCompile(`--stop-position (\S+:\d+)`).FindStringSubmatch(err.Error())
+	if at == nil {
+		t.Fatalf("no position is named: %v", err)
+	}
+	if _, err := run(t, to, replay.Config{Paths: binlogs(t, source), Range: replay.Range{StopPosition: at[1]}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Exec(t.Context(), "SELECT a FROM d.t"); err != nil || strings.TrimSpace(got) != "1" {
+		t.Errorf("rows %q, %v; want 1", got, err)
+	}
 }
 
 // lastTransaction is where the last transaction of a log begins, found by trying the ends of its file.

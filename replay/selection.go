@@ -39,11 +39,6 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 		s.order[f.Name] = i
 	}
 	var errs []error
-	known := func(flag string, p binlog.Position) {
-		if _, ok := s.order[p.File]; !ok && p != (binlog.Position{}) {
-			errs = append(errs, fmt.Errorf("%s %s: there is no file %s among the logs (%s … %s)", flag, p, p.File, log.Files[0].Name, log.Files[len(log.Files)-1].Name))
-		}
-	}
 	gtid := func(flag, text string) binlog.GTID {
 		g, err := binlog.ParseGTID(text)
 		if err != nil {
@@ -52,10 +47,8 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 		return g
 	}
 	var err error
-	s.start, s.stop, err = r.positions()
+	s.start, s.stop, err = r.positions(log)
 	errs = append(errs, err)
-	known("--start-position", s.start)
-	known("--stop-position", s.stop)
 	if r.StopBefore != "" {
 		s.stopGTID = gtid("--stop-before-gtid", r.StopBefore)
 	}
@@ -86,11 +79,19 @@ func (s *selection) find(ctx context.Context, log *binlog.Log) error {
 	if err != nil {
 		return err
 	}
+	defer r.Close()
+	if err := r.StopAt(s.stop); err != nil {
+		return err
+	}
 	for len(want) > 0 {
 		txn, err := r.Next(ctx)
 		if errors.Is(err, io.EOF) {
+			part := "in the logs from their start on"
+			if r.Stopped() {
+				part = "in the logs before --stop-position " + s.stop.String()
+			}
 			for g := range want {
-				return as(ErrUsage, fmt.Errorf("GTID %s is not in the logs from their start on: nothing was applied", g))
+				return as(ErrUsage, fmt.Errorf("GTID %s is not %s: nothing was applied", g, part))
 			}
 		}
 		if err != nil {
@@ -104,31 +105,40 @@ func (s *selection) find(ctx context.Context, log *binlog.Log) error {
 	return nil
 }
 
-// positions are where a range begins and ends, zero where it does not say.
-func (r Range) positions() (from, to binlog.Position, err error) {
-	read := func(flag, text string) (p binlog.Position, err error) {
-		if text != "" {
-			if p, err = ParsePosition(text); err != nil {
-				err = as(ErrUsage, fmt.Errorf("%s: %w", flag, err))
-			}
-		}
-		return p, err
+// positions are where a range of a log begins and ends, zero where it does not say. They lie in the log, so that a
+// typing mistake never means all of it.
+func (r Range) positions(log *binlog.Log) (from, to binlog.Position, err error) {
+	var errs []error
+	number := map[string]int{}
+	for i, f := range log.Files {
+		number[f.Name] = i
 	}
-	from, err = read("--start-position", r.StartPosition)
-	to, err2 := read("--stop-position", r.StopPosition)
-	return from, to, errors.Join(err, err2)
+	read := func(flag, text string) (p binlog.Position) {
+		if text == "" {
+			return p
+		}
+		p, err := ParsePosition(text)
+		i, known := number[p.File]
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		case !known:
+			errs = append(errs, fmt.Errorf("%s %s: there is no file %s among the logs (%s … %s)", flag, p, p.File, log.Files[0].Name, log.Files[len(log.Files)-1].Name))
+		case p.Offset > uint64(log.Files[i].Size):
+			errs = append(errs, fmt.Errorf("%s %s: the file ends at %d; give a position in it, or that of a later file", flag, p, log.Files[i].Size))
+		}
+		return p
+	}
+	from, to = read("--start-position", r.StartPosition), read("--stop-position", r.StopPosition)
+	if i, j := number[from.File], number[to.File]; len(errs) == 0 && to != (binlog.Position{}) && (j < i || j == i && to.Offset < from.Offset) {
+		errs = append(errs, fmt.Errorf("--stop-position %s lies before --start-position %s: nothing lies between them; exchange them, or leave one out", to, from))
+	}
+	return from, to, as(ErrUsage, errors.Join(errs...))
 }
 
-// ended tells whether the range ends at a position, before what lies behind it is read.
-func (s *selection) ended(at binlog.Position) bool {
-	return s.stop != binlog.Position{} && at != binlog.Position{} && !s.before(at, s.stop)
-}
-
-// judge decides about one transaction; why is for the summary.
+// judge decides about one transaction that begins before the stop position; why is for the summary.
 func (s *selection) judge(t *binlog.Txn) (v verdict, why string) {
 	switch {
-	case s.stop != (binlog.Position{}) && !s.before(t.Start, s.stop):
-		return stop, "--stop-position " + s.stop.String()
 	case s.stop != (binlog.Position{}) && s.before(s.stop, t.End):
 		return stop, fmt.Sprintf("--stop-position %s lies inside the transaction at %s", s.stop, t.Start)
 	case !s.stopTime.IsZero() && !t.Committed.Before(s.stopTime):

@@ -71,8 +71,8 @@ func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error)
 		return false, g.takeGTID(h, body, at)
 	case TypeFormatDescription, TypePreviousGTIDs, TypeRotate, TypeStop, TypeGTIDList:
 		if g.state != betweenTxns {
-			return false, fmt.Errorf("it comes inside the transaction that begins at %s%s: the server stopped in the middle of it; %s",
-				g.txn.Start, gtidWords(g.txn.GTID), stopBefore(g.txn.Start))
+			return false, fmt.Errorf("it comes inside the transaction that begins at %s%s: the server stopped in the middle of it",
+				g.txn.Start, gtidWords(g.txn.GTID))
 		}
 		return false, nil
 	case TypeBinlogCheckpoint, TypeHeartbeat, TypeHeartbeatV2, TypeIgnorable:
@@ -82,7 +82,7 @@ func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error)
 		if g.passing {
 			return false, nil
 		}
-		return false, fmt.Errorf("%w; %s", err, stopBefore(g.position(at)))
+		return false, err
 	}
 	if g.state == betweenTxns {
 		g.open(h, at)
@@ -108,7 +108,7 @@ func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error)
 	return false, nil // table maps, INTVAR and their like, comments
 }
 
-// position is where the transaction begins that the event at an offset belongs to.
+// position is where the transaction begins that the next event, at an offset, belongs to: the event itself between two.
 func (g *grouper) position(at int64) Position {
 	if g.state == betweenTxns {
 		return g.file.at(at)
@@ -118,7 +118,7 @@ func (g *grouper) position(at int64) Position {
 
 func (g *grouper) takeGTID(h *Header, body []byte, at int64) error {
 	if g.state != betweenTxns {
-		return fmt.Errorf("a transaction begins inside the one that begins at %s%s; %s", g.txn.Start, gtidWords(g.txn.GTID), stopBefore(g.txn.Start))
+		return fmt.Errorf("a transaction begins inside the one that begins at %s%s", g.txn.Start, gtidWords(g.txn.GTID))
 	}
 	b, err := parseBegin(h, body)
 	if err != nil {
@@ -260,9 +260,6 @@ func gtidWords(g GTID) string {
 	}
 	return " (" + g.String() + ")"
 }
-
-// stopBefore is the remedy for what cannot be replayed.
-func stopBefore(p Position) string { return fmt.Sprintf("replay up to it with --stop-position %s", p) }
 
 // refuse returns an error for events that are known and cannot be replayed, and for unknown ones that may not
 // be ignored.

@@ -370,7 +370,11 @@ func parsePreviousGTIDs(body []byte) (*GTIDSet, error) {
 }
 
 // parseGTIDList reads what MariaDB writes at the start of each file: the number of GTIDs, and for each domain 4,
-// server 4, number 8. The last one of a domain is the domain's last. Source: Gtid_list_log_event, sql/log_event.cc.
+// server 4, number 8: of each domain the last GTID of every server, and the domain's last at the end. Source:
+// Gtid_list_log_event, sql/log_event.cc; rpl_binlog_state::get_gtid_list, sql/rpl_gtid.cc.
+//
+// The greatest one is kept, which is the last unless numbers have not always risen. Then it is the one to compare with:
+// along a chain it never falls, so that files come into order, and Survey refuses a log that does not rise above it.
 func parseGTIDList(body []byte) (*GTIDSet, error) {
 	s := &GTIDSet{flavor: MariaDB}
 	if len(body) < 4 {

@@ -285,7 +285,8 @@ func (f *File) readFormat(file io.ReaderAt) error {
 	return nil
 }
 
-// readPrevious finds the GTIDs before the file among the events at its start.
+// readPrevious finds the GTIDs before the file among the events at its start. What comes behind them is not looked at: it
+// may lie outside of the range that is read.
 func (f *File) readPrevious(s *scanner) error {
 	for {
 		var h Header
@@ -293,6 +294,9 @@ func (f *File) readPrevious(s *scanner) error {
 		var torn *tornError
 		if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 			return nil // the scan decides about that
+		}
+		if _, ok := errors.AsType[*damageError](err); ok {
+			return fmt.Errorf("%w, or leave this file out and those behind it", err)
 		}
 		if err != nil {
 			return err
@@ -305,10 +309,12 @@ func (f *File) readPrevious(s *scanner) error {
 			if f.Previous, err = parsePreviousGTIDs(raw[HeaderLen:]); err != nil {
 				return fmt.Errorf("%s event at %d: %w", h.Type, s.offset-int64(h.Size), err)
 			}
+			return nil
 		case TypeGTIDList:
 			if f.Previous, err = parseGTIDList(raw[HeaderLen:]); err != nil {
 				return fmt.Errorf("%s event at %d: %w", h.Type, s.offset-int64(h.Size), err)
 			}
+			return nil
 		default:
 			return nil
 		}

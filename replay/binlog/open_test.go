@@ -392,3 +392,73 @@ func TestRestartedWithinASecond(t *testing.T) {
 		t.Error("a file that is cut is taken for one of its own")
 	}
 }
+
+// renumber gives the n-th transaction of a file of MariaDB another GTID, from 1, and the GTID list more at its front.
+func renumber(data []byte, n int, server uint32, number uint64, list ...binlog.GTID) []byte {
+	return rewrite(data, true, func(ev []byte) []byte {
+		switch binlog.Type(ev[4]) {
+		case binlog.TypeMariaGTID:
+			if n--; n == 0 {
+				binary.LittleEndian.PutUint32(ev[5:], server)
+				binary.LittleEndian.PutUint64(ev[19:], number)
+			}
+		case binlog.TypeGTIDList:
+			var more []byte
+			for _, g := range list {
+				more = binary.LittleEndian.AppendUint32(more, g.Domain)
+				more = binary.LittleEndian.AppendUint32(more, g.Server)
+				more = binary.LittleEndian.AppendUint64(more, g.Number)
+			}
+			binary.LittleEndian.PutUint32(ev[19:], binary.LittleEndian.Uint32(ev[19:])+uint32(len(list)))
+			ev = slices.Insert(ev, 23, more...)
+		}
+		return ev
+	})
+}
+
+// TestNumbersRise: where two servers write into one domain of MariaDB, a log may hold 0-1-4, 0-77-3, and a target at the
+// former seems to have the latter. The server of these logs is 7548; it has written 47 transactions into the first file.
+func TestNumbersRise(t *testing.T) {
+	first, second := read(t, "mariadb/binlog.000001"), read(t, "mariadb/binlog.000002")
+	tests := []struct {
+		name  string
+		files map[string][]byte
+		want  string // empty: it is replayed
+	}{
+		{"as it was", map[string][]byte{"binlog.000001": first, "binlog.000002": second}, ""},
+		{"another server, and it rises", map[string][]byte{"binlog.000001": renumber(first, 5, 77, 5)}, ""},
+		{"a hole", map[string][]byte{"binlog.000002": renumber(second, 1, 77, 4800)}, ""},
+		{"within a file", map[string][]byte{"binlog.000001": renumber(first, 5, 77, 3)}, "its GTID 0-77-3 comes behind 0-7548-4: the numbers of domain 0 do not rise"},
+		{"the same number", map[string][]byte{"binlog.000001": renumber(first, 5, 77, 4)}, "its GTID 0-77-4 comes behind 0-7548-4:"},
+		{"behind a greater one", map[string][]byte{"binlog.000001": renumber(first, 5, 77, 6)}, "its GTID 0-7548-6 comes behind 0-77-6:"},
+		{"over two files", map[string][]byte{"binlog.000001": first, "binlog.000002": renumber(second, 1, 77, 40)}, "its GTID 0-77-40 comes behind 0-7548-47:"},
+		{"behind the GTID list", map[string][]byte{"binlog.000002": renumber(second, 1, 77, 47)}, "its GTID 0-77-47 comes behind 0-7548-47:"},
+		{"behind another server's of the list", map[string][]byte{"binlog.000002": renumber(second, 0, 0, 0, binlog.GTID{Server: 77, Number: 90})}, "its GTID 0-7548-48 comes behind 0-77-90:"},
+		{"not behind another server's of the list", map[string][]byte{"binlog.000002": renumber(second, 0, 0, 0, binlog.GTID{Server: 77, Number: 9})}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := folder(t, test.files)
+			log := open(t, dir)
+			_, err := log.Survey(t.Context(), nil)
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("error %v, want one with %q", err, test.want)
+			}
+			whole := starts(t, log)
+			at := slices.IndexFunc(whole, func(txn *binlog.Txn) bool { return strings.Contains(test.want, " "+txn.GTID.String()+" comes") })
+			stopAsSaid(t, dir, test.name, whole[:at])
+			// Behind it the log rises again.
+			if from := whole[at].End; at < len(whole)-1 {
+				if survey, err := log.SurveyRange(t.Context(), from, binlog.Position{}, nil); err != nil || survey.Transactions != int64(len(whole)-at-1) {
+					t.Errorf("from %s: %+v, %v", from, survey, err)
+				}
+			}
+		})
+	}
+}

@@ -18,6 +18,7 @@ type Reader struct {
 	before int64 // bytes of the files before this one
 	have   bool  // a transaction has been read, and Events gives its events
 	done   bool
+	stop   place     // where Next ends
 	inner  *inflater // of Events; the grouper has its own
 	slab   []Event   // where the next Events come from: one allocation for many
 
@@ -67,7 +68,7 @@ func (l *Log) find(name string) int {
 
 // readFile returns a reader at an offset of a file that is taken for the start of an event.
 func (l *Log) readFile(number int, offset int64) (*Reader, error) {
-	r := &Reader{log: l, inner: &inflater{}}
+	r := &Reader{log: l, inner: &inflater{}, stop: place{number: len(l.Files)}}
 	if len(l.Files) == 0 {
 		r.done = true
 		return r, nil
@@ -103,7 +104,7 @@ func (r *Reader) forward(to Position) error {
 			if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 				return fmt.Errorf("read from %s: the file's last event begins at %d", to, at)
 			}
-			return err
+			return fmt.Errorf("read from %s: %w", to, err)
 		}
 	}
 	if r.scan.offset != offset {
@@ -150,6 +151,9 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 			return nil, ctx.Err()
 		}
 		at := r.scan.offset
+		if r.Stopped() {
+			return nil, errStopped
+		}
 		if r.group.state == betweenTxns {
 			r.scan.w.mark, r.frames = at, r.frames[:0]
 		}
@@ -169,17 +173,25 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 // event shows the next event of the file to the grouper. Its header goes to h.
 func (r *Reader) event(h *Header) (whole bool, err error) {
 	at := r.scan.offset
+	start := r.group.position(at)
 	raw, err := r.scan.next(h)
 	if err != nil {
+		if _, ok := errors.AsType[*damageError](err); ok {
+			err = r.remedy(err, ", or ", start)
+		}
 		return false, err
 	}
 	if h.Type != TypePayload {
-		return r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
+		whole, err = r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
+	} else if err = r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
+		err = fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+	} else {
+		whole = true
 	}
-	if err := r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
-		return false, fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
+	if err != nil {
+		return false, r.remedy(err, "; ", start)
 	}
-	return true, nil
+	return whole, nil
 }
 
 // fileEnded decides what the end of a file means: nil for one that may end as it did.
@@ -199,6 +211,7 @@ func (r *Reader) fileEnded(err error) error {
 		if !last {
 			return fmt.Errorf("%w, and another file follows; take another copy of it", torn)
 		}
+	case errors.Is(err, errStopped):
 	default:
 		return err
 	}

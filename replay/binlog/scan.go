@@ -36,8 +36,14 @@ type tornError struct{ words string }
 
 func (e *tornError) Error() string { return e.words }
 
+// damageError is an event that its server did not write as it is. How one gets past it says who reads it: to stop
+// before an event is to stop before its transaction, which a scanner does not know.
+type damageError struct{ words string }
+
+func (e *damageError) Error() string { return e.words }
+
 // next returns the next event: its header goes to h, and all of it without checksum is returned. At the end of the
-// file it returns io.EOF, in an event that is cut a *tornError; any other error is damage.
+// file it returns io.EOF, in an event that is cut a *tornError, in one that is damaged a *damageError.
 func (s *scanner) next(h *Header) ([]byte, error) {
 	raw, err := s.event(h, s.offset, s.verify)
 	if err != nil {
@@ -72,8 +78,7 @@ func (s *scanner) event(h *Header, offset int64, verify bool) ([]byte, error) {
 		return raw, nil
 	}
 	if verify && !checksumFits(raw) {
-		return nil, fmt.Errorf("%s event at %s: its checksum is wrong: the file is damaged; take another copy of it, or %s",
-			h.Type, s.file.at(offset), stopBefore(s.file.at(offset)))
+		return nil, damaged("%s event at %s: its checksum is wrong", h.Type, s.file.at(offset))
 	}
 	return raw[: len(raw)-checksumLen : len(raw)-checksumLen], nil
 }
@@ -92,15 +97,13 @@ func (s *scanner) check(h *Header, offset, left int64) error {
 		least += checksumLen
 	}
 	if int64(h.Size) < least {
-		return fmt.Errorf("event at %s: it says that it has %d bytes, which is less than its header: the file is damaged; take another copy of it, or %s",
-			s.file.at(offset), h.Size, stopBefore(s.file.at(offset)))
+		return damaged("event at %s: it says that it has %d bytes, which is less than its header", s.file.at(offset), h.Size)
 	}
 	end := offset + int64(h.Size)
 	// Beyond 4 GiB the position in the header has wrapped and is not looked at. Group replication and others
 	// may leave it 0.
 	if h.NextPos != 0 && end <= 1<<32-1 && int64(h.NextPos) != end {
-		return fmt.Errorf("%s event at %s: by its length it ends at %d, by its position at %d: the file is damaged; take another copy of it, or %s",
-			h.Type, s.file.at(offset), end, h.NextPos, stopBefore(s.file.at(offset)))
+		return damaged("%s event at %s: by its length it ends at %d, by its position at %d", h.Type, s.file.at(offset), end, h.NextPos)
 	}
 	if int64(h.Size) > left {
 		return s.torn(offset, "%d of the %d bytes of a %s event", left, h.Size, h.Type)
@@ -123,6 +126,10 @@ func (s *scanner) onlyZeroes(offset int64) (bool, error) {
 		offset += int64(n)
 	}
 	return true, nil
+}
+
+func damaged(format string, args ...any) error {
+	return &damageError{fmt.Sprintf(format, args...) + ": the file is damaged; take another copy of it"}
 }
 
 func (s *scanner) torn(offset int64, format string, args ...any) error {

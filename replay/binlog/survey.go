@@ -30,7 +30,7 @@ type Survey struct {
 
 // Survey reads every event of the log once: frames, checksums, types, continuity of the chain. Everything that
 // cannot be replayed is refused here with file, position, event, and what to do: LOAD DATA of old logs,
-// incidents, encryption, unknown events. progress is called now and then with the bytes read; it may be nil.
+// incidents, encryption, unknown events, GTIDs of MariaDB that do not rise. progress is called now and then with the bytes read; it may be nil.
 //
 // A file before the last one may end within a transaction only if the next one proves that it was not
 // committed: the readers of this log leave it out from then on.
@@ -55,7 +55,8 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 			continue
 		}
 		err := p.file(ctx, number)
-		if errors.Is(err, errReached) {
+		if errors.Is(err, errStopped) {
+			p.lastEnd(number)
 			break
 		}
 		if err != nil {
@@ -66,12 +67,11 @@ func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(
 	return p.found, nil
 }
 
-// errReached ends a survey at the end of its range.
-var errReached = errors.New("end of the range")
-
-// reached tells whether a position is at the end of the range or behind it.
-func (p *surveyor) reached(f *File, offset int64) bool {
-	return f.Name == p.to.File && uint64(offset) >= p.to.Offset
+// lastEnd is the end of a log without a whole transaction in its range.
+func (p *surveyor) lastEnd(number int) {
+	if p.found.Transactions == 0 {
+		p.found.End = p.log.Files[number].at(p.end)
+	}
 }
 
 // surveyor is the state of a Survey.
@@ -100,9 +100,6 @@ func (p *surveyor) report() {
 
 func (p *surveyor) file(ctx context.Context, number int) error {
 	f := p.log.Files[number]
-	if p.reached(f, int64(len(magic))) {
-		return errReached
-	}
 	r, err := p.log.readFile(number, int64(len(magic)))
 	if p.partial = f.Name == p.from.File; p.partial {
 		r, err = p.log.Read(p.from)
@@ -111,6 +108,9 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 		return err
 	}
 	defer r.Close()
+	if err := r.StopAt(p.to); err != nil {
+		return err
+	}
 	p.reader, p.in, p.anonymous, p.end = r, &GTIDSet{flavor: f.Format.Flavor}, false, int64(len(magic))
 	before := p.found.Bytes
 	why, err := p.events(ctx)
@@ -131,6 +131,9 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 				return "", err
 			}
 		}
+		if r.Stopped() {
+			return "", errStopped
+		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
 		whole, err := r.event(&h)
@@ -138,14 +141,13 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 			return p.ends(err)
 		}
 		if closed != 0 {
-			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file", h.Type, r.scan.file.at(at), closed)
+			return "", fmt.Errorf("%s event at %s: it follows the %s event that ends the file; %s", h.Type, r.scan.file.at(at), closed, stopBefore(r.scan.file.at(at)))
 		}
 		p.found.Bytes += int64(h.Size)
 		switch {
 		case whole:
-			p.transaction()
-			if p.reached(r.scan.file, r.scan.offset) {
-				return "", errReached
+			if err := p.transaction(); err != nil {
+				return "", err
 			}
 		case r.group.state == betweenTxns:
 			p.found.Events++
@@ -154,7 +156,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 				closed = h.Type
 			}
 			if h.Type == TypeFormatDescription && at != int64(len(magic)) {
-				return "", fmt.Errorf("%s event at %s: a second one in one file", h.Type, r.scan.file.at(at))
+				return "", fmt.Errorf("%s event at %s: a second one in one file; %s", h.Type, r.scan.file.at(at), stopBefore(r.scan.file.at(at)))
 			}
 		}
 	}
@@ -176,8 +178,11 @@ func (p *surveyor) ends(err error) (why string, _ error) {
 }
 
 // transaction counts a whole transaction.
-func (p *surveyor) transaction() {
+func (p *surveyor) transaction() error {
 	t, s := &p.reader.group.txn, p.found
+	if err := p.rises(t); err != nil {
+		return err
+	}
 	s.Transactions++
 	s.Events += int64(t.Events)
 	s.Temp = s.Temp || t.CreatesTemporary
@@ -203,15 +208,32 @@ func (p *surveyor) transaction() {
 	}
 	s.End = t.End
 	p.end = int64(t.End.Offset)
+	return nil
+}
+
+// rises refuses a GTID of MariaDB whose number is not greater than all before it in its domain. A position says what is
+// on the target by one number for each domain: such a transaction would count as being there.
+func (p *surveyor) rises(t *Txn) error {
+	if t.GTID.Flavor != MariaDB {
+		return nil
+	}
+	last, ok := p.found.GTIDs.last[t.GTID.Domain]
+	if !ok && p.found.Before != nil {
+		last, ok = p.found.Before.last[t.GTID.Domain]
+	}
+	if !ok || t.GTID.Number > last.Number {
+		return nil
+	}
+	return fmt.Errorf("transaction at %s: its GTID %s comes behind %s: the numbers of domain %d do not rise, as where two servers write into one domain "+
+		"(gtid_strict_mode=OFF), and GTIDs do not tell then which transactions the target has; apply the log with mariadb-binlog, or %s",
+		t.Start, t.GTID, last, t.GTID.Domain, stopBefore(t.Start))
 }
 
 // fileEnds decides whether a file may end as it does.
 func (p *surveyor) fileEnds(number int, why string) error {
 	f := p.log.Files[number]
 	if number == len(p.log.Files)-1 {
-		if p.found.Transactions == 0 {
-			p.found.End = f.at(p.end)
-		}
+		p.lastEnd(number)
 		if why != "" {
 			p.found.Torn = why
 		}
@@ -223,7 +245,7 @@ func (p *surveyor) fileEnds(number int, why string) error {
 		return err
 	}
 	if err != nil || !proved {
-		return fmt.Errorf("%s, and %s follows: take another copy of the first", why, next.Path)
+		return fmt.Errorf("%s, and %s follows: take another copy of the first, or %s", why, next.Path, stopBefore(f.at(p.end)))
 	}
 	f.end = p.end
 	return nil
@@ -262,7 +284,7 @@ func checkGTIDs(f, next *File, all *GTIDSet) error {
 		f.Path, all.Minus(next.Previous), next.Path, twoServers(f, next))
 }
 
-// checkPosition compares MariaDB's positions by domain. A domain that had nothing in the file may have been
+// checkPosition compares MariaDB's positions by domain: numbers that rise have been proved by then. A domain that had nothing in the file may have been
 // taken out of the list (FLUSH BINARY LOGS DELETE_DOMAIN_ID).
 func checkPosition(f, next *File, all, in *GTIDSet) error {
 	for domain, g := range next.Previous.last {
