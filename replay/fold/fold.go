@@ -30,7 +30,8 @@ type Table struct {
 	// or a unique prefix may depend on. An update that alters one of them goes and comes.
 	Unique binlog.Bitmap
 	// Recomputed says that the server computes columns again when a row is applied (generated columns,
-	// functional indexes): the context then counts.
+	// functional indexes): the context then counts, also where a row goes (MySQL 9.7 looks for its entry in an index over
+	// what it computes then, and leaves another one behind).
 	Recomputed bool
 	// LooseKey says that the server may take a key for the same whose bytes are others (collations, prefixes, -0), and that
 	// an update whose image lacks the key may have changed it to such a one (MariaDB 10.11: REPLACE of a row under a key
@@ -54,7 +55,7 @@ type Table struct {
 }
 
 // Context is the number of a session context, as the caller numbers them. It counts for Recomputed tables.
-type Context uint32
+type Context uint16
 
 // Kind is what a net change does.
 type Kind uint8
