@@ -127,7 +127,7 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 			t.folding, t.flags = e, 0
 		}
 		var context fold.Context
-		if t.fold.Recomputed {
+		if t.fold.Recomputed || t.fold.Checked {
 			context = e.contextOf(p.state.Computing())
 		}
 		changes := e.fold.Changes()

@@ -33,6 +33,9 @@ type Table struct {
 	// functional indexes): the context then counts, also where a row goes (MySQL 9.7 looks for its entry in an index over
 	// what it computes then, and leaves another one behind).
 	Recomputed bool
+	// Checked says that the server holds a row against CHECK constraints when it comes: the context then counts for what
+	// comes.
+	Checked bool
 	// LooseKey says that the server may take a key for the same whose bytes are others (collations, prefixes, -0), and that
 	// an update whose image lacks the key may have changed it to such a one (MariaDB 10.11: REPLACE of a row under a key
 	// that is a default, which it then does not log). What follows names the row by the other bytes. Updates whose after-image
@@ -54,7 +57,8 @@ type Table struct {
 	AutoOrder     Order
 }
 
-// Context is the number of a session context, as the caller numbers them. It counts for Recomputed tables.
+// Context is the number of a session context, as the caller numbers them. It counts for Recomputed and
+// Checked tables.
 type Context uint16
 
 // Kind is what a net change does.

@@ -27,6 +27,7 @@ type Table struct {
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
 	LooseKey         bool    // MariaDB: other bytes may be the same key, see fold.Table
 	Computed         bool    // generated columns or functional indexes: the server computes again
+	Checked          bool    // MySQL: an enforced CHECK, which the server evaluates when it applies a row event; MariaDB does not
 	Group            string  // tables that foreign keys tie together share it; empty: no foreign keys
 	Actions          bool    // a foreign key of its group has ON DELETE or ON UPDATE CASCADE, SET NULL, SET DEFAULT
 	NotTransactional bool    // engine is not InnoDB
@@ -183,6 +184,9 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	for _, column := range t.Columns {
 		t.Computed = t.Computed || column.Generated && !column.Hidden
 	}
+	if t.Checked, err = c.checked(ctx, where); err != nil {
+		return nil, err
+	}
 	groups, err := c.foreignGroups(ctx)
 	if err != nil {
 		return nil, err
@@ -192,6 +196,15 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 		t.Group, t.Actions = group.name, group.actions
 	}
 	return t, nil
+}
+
+// checked tells whether the server holds rows that it applies against a CHECK.
+func (c *Schema) checked(ctx context.Context, where string) (bool, error) {
+	if c.server.Flavor == binlog.MariaDB || binlog.VersionNumber(c.server.Version) < 80016 {
+		return false, nil // there are none before
+	}
+	rows, err := c.query(ctx, "SELECT 1 FROM information_schema.TABLE_CONSTRAINTS"+where+" AND CONSTRAINT_TYPE='CHECK' AND ENFORCED='YES' LIMIT 1")
+	return len(rows) > 0, err
 }
 
 // orderedKind says why tables of a kind (TABLE_TYPE) keep their order.

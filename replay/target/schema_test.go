@@ -18,12 +18,13 @@ type brief struct {
 	Unique   []int // UniqueColumns
 	Unsafe   bool
 	Computed bool
+	Checked  bool
 	Ordered  string
 	NotTx    bool
 }
 
 func briefOf(t *Table) brief {
-	b := brief{Key: t.Key, Unique: t.UniqueColumns(), Unsafe: t.UniqueUnsafe, Computed: t.Computed, Ordered: t.Ordered, NotTx: t.NotTransactional}
+	b := brief{Key: t.Key, Unique: t.UniqueColumns(), Unsafe: t.UniqueUnsafe, Computed: t.Computed, Checked: t.Checked, Ordered: t.Ordered, NotTx: t.NotTransactional}
 	for _, c := range t.Columns {
 		b.Columns = append(b.Columns, c.Name)
 	}
@@ -58,6 +59,8 @@ var definitions = map[string]definition{
 
 var mysqlDefinitions = map[string]definition{
 	"gipk":                   {"CREATE TABLE %s (a INT)", brief{Columns: []string{"my_row_id", "a"}, Key: []int{0}, Unique: []int{0}}}, // with sql_generate_invisible_primary_key
+	"check":                  {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0), CHECK (id > a) NOT ENFORCED)", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}, Checked: true}},
+	"check, not enforced":    {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0) NOT ENFORCED)", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}}},
 	"functional":             {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, b INT, UNIQUE ((a * 2)))", brief{Columns: []string{"id", "a", "b"}, Key: []int{0}, Unique: []int{0, 1, 2}, Unsafe: true, Computed: true}},
 	"functional, not unique": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, INDEX ((a * 2)))", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}, Computed: true}},
 	"multi-valued": {"CREATE TABLE %s (id INT PRIMARY KEY, j JSON, UNIQUE ((CAST(j->'$.a' AS UNSIGNED ARRAY))))",
@@ -65,6 +68,7 @@ var mysqlDefinitions = map[string]definition{
 }
 
 var mariadbDefinitions = map[string]definition{
+	"check": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0))", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}}},
 	"hash": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT NOT NULL, u VARCHAR(4000), UNIQUE (t), UNIQUE (u))",
 		brief{Columns: []string{"id", "t", "u", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}, Key: []int{0}, Unique: []int{0, 1, 2, 3, 4}, Unsafe: true}},
 	"versioned": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT, UNIQUE (t)) WITH SYSTEM VERSIONING",
