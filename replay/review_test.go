@@ -214,6 +214,20 @@ func TestReviewHistories(t *testing.T) {
 	})
 }
 
+// Both servers decide when they open a table whether a partition's a - 10 may be negative, by the session's
+// NO_UNSIGNED_SUBTRACTION: the connection that describes tables opens them as the server's own default has it.
+func TestReviewPartitionsByADifference(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		for _, l := range []*testrig.Local{both.source, both.ours, both.pipe} {
+			mustExec(t, l, "SET GLOBAL sql_mode = 'NO_UNSIGNED_SUBTRACTION'")
+		}
+		both.same(t, `CREATE DATABASE d; USE d; CREATE TABLE u (a INT UNSIGNED PRIMARY KEY, b INT) PARTITION BY RANGE (a - 10) (PARTITION p1 VALUES LESS THAN (5), PARTITION p2 VALUES LESS THAN (10));
+			INSERT INTO u VALUES (1, 1), (7, 2), (12, 3), (17, 1); CREATE TABLE e (a INT); UPDATE u SET b = 5; DELETE FROM u WHERE a = 7; INSERT INTO u VALUES (2, 9);`, replay.Config{})
+	})
+}
+
 // global is a variable of a server.
 func global(t *testing.T, l *testrig.Local, name string) string {
 	t.Helper()

@@ -30,8 +30,8 @@ type Table struct {
 	// or a unique prefix may depend on. An update that alters one of them goes and comes.
 	Unique binlog.Bitmap
 	// Recomputed says that the server computes columns again when a row is applied (generated columns,
-	// functional indexes): the context then counts, also where a row goes (MySQL 9.7 looks for its entry in an index over
-	// what it computes then, and leaves another one behind).
+	// functional indexes, partitions by sums): the context then counts, also where a row goes (MySQL 9.7 looks for its
+	// entry in an index by what it computes then, and leaves another one behind).
 	Recomputed bool
 	// Checked says that the server holds a row against CHECK constraints when it comes: the context then counts for what
 	// comes.
