@@ -37,6 +37,12 @@ type job struct {
 	chunks []chunk
 }
 
+// contextual tells whether what the server does with the job's rows depends on the session: it computes columns again
+// whatever becomes of a row, and holds what comes against its checks.
+func (j *job) contextual() bool {
+	return j.table.fold.Recomputed || j.table.fold.Checked && j.phase == comes
+}
+
 // chunk is one transaction on the target, before it is encoded.
 type chunk struct {
 	number  int
@@ -210,10 +216,10 @@ func (c *encoder) steps(e *epoch, j *job, k *chunk) []target.Step {
 			start = len(c.buf)
 		}
 	}
-	recomputed := j.table.fold.Recomputed
+	contextual := j.contextual()
 	for i := range c.groups {
 		g := &c.groups[i]
-		if recomputed && (i == 0 || g.context != context) {
+		if contextual && (i == 0 || g.context != context) {
 			end()
 			context = g.context
 			steps = append(steps, target.Step{Statements: e.contexts[context].Statements()})
@@ -231,12 +237,12 @@ func (c *encoder) group(j *job, k *chunk) {
 		c.groups[i].rows = c.groups[i].rows[:0]
 	}
 	c.groups = c.groups[:0]
-	recomputed := j.table.fold.Recomputed
+	contextual := j.contextual()
 	last := -1
 	for i := range k.changes {
 		ch := &k.changes[i]
 		g := group{kind: kindOf(j.phase, ch), before: ch.BeforeCols, after: ch.AfterCols}
-		if recomputed {
+		if contextual {
 			g.context = ch.Context
 		}
 		if last < 0 || !c.groups[last].same(&g) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -74,7 +75,10 @@ func newEpoch(number int64, from cursor, f *fold.Epoch, format *binlog.Format) *
 // bytes is what the epoch holds in memory.
 func (e *epoch) bytes() int64 { return e.fold.Bytes() + e.streamed }
 
-// contextOf numbers a context.
+// maxContexts is how many contexts an epoch may have: the fold's entries have 16 bits for their numbers.
+const maxContexts = math.MaxUint16 + 1
+
+// contextOf numbers a context. There is room: rowsEvent sees to it.
 func (e *epoch) contextOf(c session.Computing) fold.Context {
 	n, ok := e.context[c]
 	if !ok {

@@ -174,6 +174,17 @@ DELIMITER ;
 			SET SESSION binlog_row_image = MINIMAL; CREATE TABLE m (id INT PRIMARY KEY, a INT DEFAULT 7, b VARCHAR(10), c INT AS (a + 1) STORED, UNIQUE (b)); INSERT INTO m (id, b) VALUES (1, 'x'), (2, 'y'); UPDATE m SET a = 3 WHERE id = 1; UPDATE m SET b = 'z' WHERE id = 2; DELETE FROM m WHERE id = 1; INSERT INTO m (id) VALUES (1); UPDATE m SET id = 9 WHERE id = 2; SET SESSION binlog_row_image = FULL;
 			CREATE TABLE inv (id INT PRIMARY KEY, h INT INVISIBLE DEFAULT 3, g POINT NOT NULL SRID 0, SPATIAL KEY (g)); INSERT INTO inv (id, g) VALUES (1, POINT(1, 2)); UPDATE inv SET h = 4, g = POINT(3, 4); SET SESSION sql_generate_invisible_primary_key = ON; CREATE TABLE gipk (a INT); INSERT INTO gipk VALUES (1), (2); DELETE FROM gipk WHERE a = 1; SET SESSION sql_generate_invisible_primary_key = OFF; SET SESSION binlog_transaction_compression = ON; INSERT INTO gipk VALUES (4), (5); UPDATE gipk SET a = a + 1;
 			CREATE ROLE r1; GRANT SELECT ON b1.* TO r1; CREATE USER amy@localhost; GRANT r1 TO amy@localhost; SET DEFAULT ROLE r1 TO amy@localhost; SET PASSWORD FOR amy@localhost = 'p2'; GRANT SELECT ON b1.* TO amy@localhost; REVOKE SELECT ON b1.* FROM amy@localhost;`
+		// Both tables have an index whose entries the server computes, in the session's time zone.
+		zoned := `SET time_zone = '+00:00'; CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NULL, n VARCHAR(40) AS (CAST(ts AS CHAR(30))) VIRTUAL, KEY (n)); CREATE TABLE f (id INT PRIMARY KEY, ts TIMESTAMP NULL, KEY ((CAST(ts AS CHAR(30)))));
+			INSERT INTO t (id, ts) VALUES (1, '2020-01-01 00:00:00'), (3, '2020-01-03 00:00:00'), (4, '2020-01-04 00:00:00'); INSERT INTO f SELECT id, ts FROM t; CREATE TABLE e1 (a INT);`
+		all["a delete beside another time zone"] = `CREATE DATABASE y1; USE y1; ` + zoned + `SET time_zone = '+09:00'; INSERT INTO t (id, ts) VALUES (2, '2020-01-01 00:00:00'); INSERT INTO f VALUES (2, '2020-01-01 00:00:00'); SET time_zone = '+00:00'; DELETE FROM t WHERE id = 1; DELETE FROM f WHERE id = 1;`
+		all["gone in one time zone, come in another"] = `CREATE DATABASE y2; USE y2; ` + zoned + `DELETE FROM t WHERE id = 3; DELETE FROM f WHERE id = 3; SET time_zone = '+09:00'; INSERT INTO t (id, ts) VALUES (3, '2021-01-03 00:00:00'); INSERT INTO f VALUES (3, '2021-01-03 00:00:00');
+			CREATE TABLE e2 (a INT); SET time_zone = '+00:00'; BEGIN; DELETE FROM t WHERE id = 4; DELETE FROM f WHERE id = 4; COMMIT; SET time_zone = '+09:00'; INSERT INTO t (id, ts) VALUES (4, '2020-01-04 09:00:00'); INSERT INTO f VALUES (4, '2020-01-04 09:00:00');`
+		// Entries are left behind in these on the source, as by the pipe.
+		all["changed in one time zone, gone in another"] = `CREATE DATABASE y3; USE y3; ` + zoned + `UPDATE t SET ts = '2022-01-01 00:00:00' WHERE id = 1; INSERT INTO f VALUES (9, '2022-01-01 00:00:00'); SET time_zone = '+09:00'; UPDATE e1 SET a = 1; DELETE FROM t WHERE id = 1 AND ts > '2000-01-01 00:00:00'; DELETE FROM f WHERE id = 9 AND ts > '2000-01-01 00:00:00';`
+		all["checks in the time zone of their rows"] = `CREATE DATABASE y4; USE y4; SET time_zone = '+00:00'; CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NOT NULL, a INT, u INT UNIQUE, CHECK (ts >= '2020-01-01 00:00:00')); CREATE TABLE k (ts TIMESTAMP NOT NULL, CHECK (ts >= '2020-01-01 00:00:00')); CREATE TABLE o (id INT PRIMARY KEY, ts TIMESTAMP NOT NULL, CHECK (ts >= '2020-01-01 00:00:00') NOT ENFORCED);
+			INSERT INTO t VALUES (7, '2020-01-01 08:00:00', 1, 1), (8, '2020-01-01 08:00:00', 1, 2); INSERT INTO k VALUES ('2020-01-01 08:00:00'); SET time_zone = '+09:00'; INSERT INTO t VALUES (1, '2020-01-01 00:00:00', 1, 3); INSERT INTO k VALUES ('2020-01-01 00:00:00'), ('2020-01-01 00:00:00'), ('2020-01-01 01:00:00'); INSERT INTO o VALUES (1, '2019-01-01 00:00:00');
+			CREATE TABLE e (a INT); SET time_zone = '+00:00'; UPDATE t SET a = 2 WHERE id = 7; DELETE FROM k LIMIT 1; SET time_zone = '+09:00'; UPDATE t SET ts = '2020-01-01 00:00:00' WHERE id = 7; UPDATE t SET u = 9 WHERE id = 8; DELETE FROM t WHERE id = 8; INSERT INTO t VALUES (8, '2020-01-01 02:00:00', 5, 2); DELETE FROM k LIMIT 1;`
 	} else {
 		all["mariadb's own"] = `CREATE DATABASE b1; USE b1; CREATE SEQUENCE s; SELECT NEXTVAL(s); CREATE TABLE t (id INT PRIMARY KEY DEFAULT NEXTVAL(s), a TEXT, UNIQUE (a)) ; INSERT INTO t (a) VALUES ('x'), ('y'); UPDATE t SET a = 'tmp' WHERE a = 'x'; UPDATE t SET a = 'x' WHERE a = 'y'; UPDATE t SET a = 'y' WHERE a = 'tmp';
 			CREATE TABLE v (id INT PRIMARY KEY, a INT) WITH SYSTEM VERSIONING; INSERT INTO v VALUES (1, 1); UPDATE v SET a = 2; DELETE FROM v; CREATE TABLE c (id INT PRIMARY KEY, z TEXT COMPRESSED); INSERT INTO c VALUES (1, REPEAT('a', 1000)); UPDATE c SET z = REPEAT('b', 2000); INSERT INTO v VALUES (5, 5);
@@ -200,6 +211,20 @@ func TestReviewHistories(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			t.Run(name, func(t *testing.T) { both.same(t, all[name], replay.Config{EpochChanges: 20}) })
 		}
+	})
+}
+
+// Both servers decide when they open a table whether a partition's a - 10 may be negative, by the session's
+// NO_UNSIGNED_SUBTRACTION: the connection that describes tables opens them as the server's own default has it.
+func TestReviewPartitionsByADifference(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		for _, l := range []*testrig.Local{both.source, both.ours, both.pipe} {
+			mustExec(t, l, "SET GLOBAL sql_mode = 'NO_UNSIGNED_SUBTRACTION'")
+		}
+		both.same(t, `CREATE DATABASE d; USE d; CREATE TABLE u (a INT UNSIGNED PRIMARY KEY, b INT) PARTITION BY RANGE (a - 10) (PARTITION p1 VALUES LESS THAN (5), PARTITION p2 VALUES LESS THAN (10));
+			INSERT INTO u VALUES (1, 1), (7, 2), (12, 3), (17, 1); CREATE TABLE e (a INT); UPDATE u SET b = 5; DELETE FROM u WHERE a = 7; INSERT INTO u VALUES (2, 9);`, replay.Config{})
 	})
 }
 

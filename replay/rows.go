@@ -108,6 +108,11 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 		return err
 	}
 	for {
+		if len(p.epoch.contexts) == maxContexts {
+			if err := p.turn(ctx, before); err != nil {
+				return err
+			}
+		}
 		ordered, err := p.keepsOrder(ctx, t, rows, before)
 		if err != nil {
 			return err
@@ -122,7 +127,7 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 			t.folding, t.flags = e, 0
 		}
 		var context fold.Context
-		if t.fold.Recomputed {
+		if t.fold.Recomputed || t.fold.Checked {
 			context = e.contextOf(p.state.Computing())
 		}
 		changes := e.fold.Changes()

@@ -23,7 +23,7 @@ func newTable(info *target.Table, layout *binlog.Table) *table {
 	}
 	t.fold = &fold.Table{
 		Name: t.name, Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
-		Recomputed: info.Computed, LooseKey: info.LooseKey, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, AutoIncrement: -1,
+		Recomputed: info.Computed, Checked: info.Checked, LooseKey: info.LooseKey, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, AutoIncrement: -1,
 	}
 	for _, column := range info.Key {
 		t.fold.Orders = append(t.fold.Orders, orderOf(layout.Columns[column].Type, info.Columns[column].Unsigned))

@@ -16,7 +16,11 @@
 //  5. Partial images are merged by columns. A partial insert is never merged into an update: columns that it
 //     leaves out are defaults, not the old row's values.
 //  6. What cannot be folded exactly is a *NeedsOrder. After any error of Add the epoch is as it was before.
-//  7. A row of a table whose columns are computed again has one session context in an epoch.
+//  7. A row of a table whose columns are computed again has one session context from where it comes, or the epoch
+//     finds it, until it goes; else it is a *NeedsOrder. What goes has the context of the row that was there before
+//     the epoch, what comes that of the last one: the server takes out of its indexes what it would compute now.
+//     Of a table with checks what comes has the context of the row's last change: the server that logged it accepted
+//     the whole row under that one.
 //  8. A table without a key is a multiset of whole rows: what comes minus what goes. One whose columns are
 //     computed again is a *NeedsOrder.
 //  9. The same history gives the same outcomes, byte for byte and in the same order, in every process.

@@ -6,12 +6,11 @@ import "unsafe"
 type known uint8
 
 const (
-	seen     known = 1 << iota // anything at all; an entry without it stands for a row not yet touched
-	hasBase                    // the row was there before the epoch: base is its image then
-	there                      // the row is there now: cur is its image
-	born                       // it is there because of an insert in the epoch, or because it got its key in it
-	counted                    // a change of the log is counted for this row
-	computed                   // context is that of the row's last insert or update
+	seen    known = 1 << iota // anything at all; an entry without it stands for a row not yet touched
+	hasBase                   // the row was there before the epoch: base is its image then
+	there                     // the row is there now: cur is its image
+	born                      // it is there because of an insert in the epoch, or because it got its key in it
+	counted                   // a change of the log is counted for this row
 )
 
 // net is what an entry comes to, once the epoch has ended.
@@ -32,8 +31,9 @@ const inlineKey = 20
 type entry struct {
 	base, cur         ref
 	baseLen, curLen   uint32
-	curCap            uint32 // bytes of cur's block
-	context           Context
+	curCap            uint32  // bytes of cur's block
+	context           Context // of the row's last insert or update
+	baseContext       Context // of the first change to the row that base is the image of
 	keyLen            uint32
 	baseCols, curCols uint16 // numbers of column sets
 	mask              uint16 // changed columns, once the epoch has ended

@@ -53,7 +53,7 @@ func (e *Epoch) Add(t *Table, rows *binlog.Rows, ctx Context) error {
 	}
 	changes := s.changes
 	if len(t.Key) == 0 {
-		err = s.addToMultiset(rows, before, after)
+		err = s.addToMultiset(rows, before, after, ctx)
 	} else {
 		err = s.addKeyed(rows, before, after, ctx)
 	}

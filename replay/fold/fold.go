@@ -30,8 +30,12 @@ type Table struct {
 	// or a unique prefix may depend on. An update that alters one of them goes and comes.
 	Unique binlog.Bitmap
 	// Recomputed says that the server computes columns again when a row is applied (generated columns,
-	// functional indexes): the context then counts.
+	// functional indexes, partitions by sums): the context then counts, also where a row goes (MySQL 9.7 looks for its
+	// entry in an index by what it computes then, and leaves another one behind).
 	Recomputed bool
+	// Checked says that the server holds a row against CHECK constraints when it comes: the context then counts for what
+	// comes.
+	Checked bool
 	// LooseKey says that the server may take a key for the same whose bytes are others (collations, prefixes, -0), and that
 	// an update whose image lacks the key may have changed it to such a one (MariaDB 10.11: REPLACE of a row under a key
 	// that is a default, which it then does not log). What follows names the row by the other bytes. Updates whose after-image
@@ -53,8 +57,9 @@ type Table struct {
 	AutoOrder     Order
 }
 
-// Context is the number of a session context, as the caller numbers them. It counts for Recomputed tables.
-type Context uint32
+// Context is the number of a session context, as the caller numbers them. It counts for Recomputed and
+// Checked tables.
+type Context uint16
 
 // Kind is what a net change does.
 type Kind uint8

@@ -116,6 +116,7 @@ func (h *history) emit(kind binlog.RowsKind, ctx Context, written func(c int) bo
 	ev := event{ctx: ctx, partial: partial, contexts: map[string]Context{}}
 	ev.rows = binlog.Rows{Table: h.s.table.Layout, Kind: kind, Before: before, After: after}
 	taken := false
+	h.source.ctx = ctx
 	for _, c := range changes {
 		b, a := c[0], slices.Clone(c[1])
 		var err error

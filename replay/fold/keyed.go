@@ -134,7 +134,7 @@ func (s *table) addRow(kind binlog.RowsKind, ctx Context) error {
 	case binlog.WriteRows:
 		return s.insert(&s.after, ctx)
 	case binlog.DeleteRows:
-		return s.remove(&s.before)
+		return s.remove(&s.before, ctx)
 	}
 	return s.update(&s.before, &s.after, ctx)
 }
@@ -188,8 +188,9 @@ func (s *table) insert(after *image, ctx Context) error {
 	return nil
 }
 
-// find is the entry of the row that a before-image is of, held against what is known of it.
-func (s *table) find(before *image, what string) (uint32, *entry, error) {
+// find is the entry of the row that a before-image is of, held against what is known of it, its context too
+// (invariant 7).
+func (s *table) find(before *image, what string, ctx Context) (uint32, *entry, error) {
 	key, err := s.keyImage(s.key[:0], before, nil)
 	if err != nil {
 		return 0, nil, err
@@ -197,26 +198,29 @@ func (s *table) find(before *image, what string) (uint32, *entry, error) {
 	s.key = key
 	i := s.lookup(key)
 	x := s.entries.at(i)
-	return i, x, s.expect(x, before, what)
+	if err := s.expect(x, before, what); err != nil {
+		return 0, nil, err
+	}
+	if s.Recomputed && x.known&there != 0 && x.context != ctx {
+		return 0, nil, &NeedsOrder{s.Name, "a row with computed columns was changed under two session contexts"}
+	}
+	return i, x, nil
 }
 
-func (s *table) remove(before *image) error {
-	i, x, err := s.find(before, "delete")
+func (s *table) remove(before *image, ctx Context) error {
+	i, x, err := s.find(before, "delete", ctx)
 	if err != nil {
 		return err
 	}
-	s.depart(i, before)
+	s.depart(i, before, ctx)
 	x.known |= counted
 	return nil
 }
 
 func (s *table) update(before, after *image, ctx Context) error {
-	i, x, err := s.find(before, "update")
+	i, x, err := s.find(before, "update", ctx)
 	if err != nil {
 		return err
-	}
-	if s.Recomputed && x.known&computed != 0 && x.context != ctx {
-		return &NeedsOrder{s.Name, "a row with computed columns was changed under two session contexts"}
 	}
 	switch {
 	case s.moved(before, after):
@@ -225,9 +229,10 @@ func (s *table) update(before, after *image, ctx Context) error {
 		s.e.undo.remember(i, x)
 		if x.known == 0 {
 			s.setBase(x, before.data, allCols)
+			x.baseContext = ctx
 		}
 		s.setCur(x, after.data, allCols)
-		x.known |= seen | there | counted | computed
+		x.known |= seen | there | counted
 		x.context = ctx
 	default:
 		err = s.merge(x, i, before, after, ctx)
@@ -243,7 +248,7 @@ func (s *table) arrive(i uint32, data []byte, cols uint16, ctx Context) {
 	x := s.entries.at(i)
 	s.e.undo.remember(i, x)
 	s.setCur(x, data, cols)
-	x.known |= seen | there | born | counted | computed
+	x.known |= seen | there | born | counted
 	x.context = ctx
 }
 
@@ -251,15 +256,16 @@ func (s *table) arrive(i uint32, data []byte, cols uint16, ctx Context) {
 const keptBlock = 1 << 10
 
 // depart makes a row be gone; before is its image where nothing was known of it.
-func (s *table) depart(i uint32, before *image) {
+func (s *table) depart(i uint32, before *image, ctx Context) {
 	x := s.entries.at(i)
 	s.e.undo.remember(i, x)
 	if x.known == 0 {
 		s.setBase(x, before.data, before.cols)
+		x.baseContext = ctx
 		x.known |= seen
 		return
 	}
-	x.known &^= there | born | computed
+	x.known &^= there | born
 	// The block is kept for the next row of that key, unless it is large, or the row came and went in the
 	// epoch, as in a queue, whose keys are not used again.
 	if x.known&hasBase == 0 || x.curCap > keptBlock {

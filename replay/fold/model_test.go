@@ -119,11 +119,48 @@ type rowsOf struct {
 	s    *schema
 	rows map[string]row // by key bytes; of a multiset by all bytes
 	bag  map[string]int
+	// An index over what is computed from the row and the session: under which context a row's entry was made, and whose
+	// entries were left behind since they were looked for under another.
+	ctx     Context
+	entries map[string]Context
+	orphans map[string]bool
 }
 
-func (s *schema) server() *rowsOf { return &rowsOf{s, map[string]row{}, map[string]int{}} }
+func (s *schema) server() *rowsOf {
+	return &rowsOf{s: s, rows: map[string]row{}, bag: map[string]int{}, ctx: 1, entries: map[string]Context{}, orphans: map[string]bool{}}
+}
 
-func (d *rowsOf) clone() *rowsOf { return &rowsOf{d.s, maps.Clone(d.rows), maps.Clone(d.bag)} }
+func (d *rowsOf) clone() *rowsOf {
+	return &rowsOf{d.s, maps.Clone(d.rows), maps.Clone(d.bag), d.ctx, maps.Clone(d.entries), maps.Clone(d.orphans)}
+}
+
+// in makes a row be there, with its entry.
+func (d *rowsOf) in(key string, r row) { d.rows[key], d.entries[key] = r, d.ctx }
+
+// out makes a row be gone, with the entry that would be made now.
+func (d *rowsOf) out(key string) {
+	if d.entries[key] != d.ctx {
+		d.orphans[key] = true
+	}
+	delete(d.rows, key)
+	delete(d.entries, key)
+}
+
+// sameEntries tells whether the index is that of the source, but for rows of which the source has left entries behind
+// itself: from there on both are wrong, and need not be so in the same way.
+func (d *rowsOf) sameEntries(source *rowsOf) error {
+	for key := range d.orphans {
+		if !source.orphans[key] {
+			return fmt.Errorf("the target left an entry of %q behind", key)
+		}
+	}
+	for key, ctx := range source.entries {
+		if d.entries[key] != ctx && !source.orphans[key] {
+			return fmt.Errorf("the target's entry of %q is of context %d, the source's of %d", key, d.entries[key], ctx)
+		}
+	}
+	return nil
+}
 
 func (d *rowsOf) same(o *rowsOf) bool {
 	return maps.EqualFunc(d.rows, o.rows, func(a, b row) bool { return slices.Equal(a, b) }) && maps.Equal(d.bag, o.bag)
@@ -169,7 +206,7 @@ func (d *rowsOf) insert(r row) error {
 	if why := d.collides(r, ""); why != "" {
 		return fmt.Errorf("insert: %s", why)
 	}
-	d.rows[key] = r
+	d.in(key, r)
 	return nil
 }
 
@@ -188,7 +225,7 @@ func (d *rowsOf) remove(r row) error {
 	if err := d.find(key, r); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
-	delete(d.rows, key)
+	d.out(key)
 	return nil
 }
 
@@ -223,8 +260,8 @@ func (d *rowsOf) update(before, after row) error {
 	if why := d.collides(r, key); why != "" {
 		return fmt.Errorf("update: %s", why)
 	}
-	delete(d.rows, key)
-	d.rows[to] = r
+	d.out(key)
+	d.in(to, r)
 	return nil
 }
 
@@ -232,6 +269,7 @@ func (d *rowsOf) update(before, after row) error {
 func (d *rowsOf) apply(o *Outcome, pick *rand.Rand) error {
 	l := d.s.table.Layout
 	for _, c := range o.Goes {
+		d.ctx = c.Context
 		before, err := decode(l, c.Before, c.BeforeCols)
 		if err != nil || c.Kind != Delete || c.After != nil {
 			return fmt.Errorf("goes: kind %d: %w", c.Kind, err)
@@ -245,6 +283,7 @@ func (d *rowsOf) apply(o *Outcome, pick *rand.Rand) error {
 	order := pick.Perm(len(o.Comes))
 	for _, i := range order {
 		c := o.Comes[i]
+		d.ctx = c.Context
 		after, err := decode(l, c.After, c.AfterCols)
 		if err != nil {
 			return fmt.Errorf("comes: %w", err)

@@ -15,6 +15,8 @@ type bagEntry struct {
 	image ref
 	count int64
 	len   uint32
+	// context is one under which such a row came. It does for all of them: the check sees the same bytes.
+	context Context
 }
 
 // ComputedWithoutKey is why a table is not folded in which rows are found by columns that the server computes: two
@@ -24,7 +26,7 @@ const ComputedWithoutKey = "computed columns, and no key"
 
 // addToMultiset folds the rows of an event into a table without a key (invariant 8). All rows are read before
 // the first is counted.
-func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16) error {
+func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16, ctx Context) error {
 	switch {
 	case len(rows.Data) == 0:
 		return s.addNoData(rows)
@@ -49,10 +51,10 @@ func (s *table) addToMultiset(rows *binlog.Rows, before, after uint16) error {
 		}
 		data = data[n:]
 		if rows.Kind != binlog.WriteRows {
-			s.tally(s.before.data, -1)
+			s.tally(s.before.data, -1, 0)
 		}
 		if rows.Kind != binlog.DeleteRows {
-			s.tally(s.wholeAfter(), 1)
+			s.tally(s.wholeAfter(), 1, ctx)
 			s.count(&s.after)
 		}
 		s.changes++
@@ -81,8 +83,8 @@ func (s *table) wholeAfter() []byte {
 	return m.done()
 }
 
-// tally adds to an image's count.
-func (s *table) tally(image []byte, by int64) {
+// tally adds to an image's count; ctx is that of a row that comes.
+func (s *table) tally(image []byte, by int64, ctx Context) {
 	s.key = append(s.key[:0], image...)
 	closeNulls(s.key[:len(s.bitmap)], len(s.Layout.Columns))
 	hash := s.hash(s.key)
@@ -96,13 +98,16 @@ func (s *table) tally(image []byte, by int64) {
 			b := &s.bag[uint32(slot)-1]
 			if bytes.Equal(s.e.images.at(b.image, int(b.len)), s.key) {
 				b.count += by
+				if by > 0 {
+					b.context = ctx
+				}
 				return
 			}
 		}
 	}
 	s.makeRoom()
 	s.index.add(hash, uint32(len(s.bag)))
-	s.bag = append(s.bag, bagEntry{image: s.e.images.copyIn(s.key), len: uint32(len(s.key)), count: by})
+	s.bag = append(s.bag, bagEntry{image: s.e.images.copyIn(s.key), len: uint32(len(s.key)), count: by, context: ctx})
 }
 
 // bagOutcome is the net effect on a multiset.
@@ -136,7 +141,7 @@ func (s *table) bagOutcome() (Outcome, error) {
 		if b.count < 0 {
 			o.Goes = append(o.Goes, Change{Kind: Delete, Before: image, BeforeCols: s.sets[allCols], Count: int(-b.count)})
 		} else {
-			o.Comes = append(o.Comes, Change{Kind: Insert, After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
+			o.Comes = append(o.Comes, Change{Kind: Insert, Context: s.comesUnder(b.context), After: image, AfterCols: s.sets[allCols], Count: int(b.count)})
 		}
 	}
 	// An update stands for one row that goes and one that comes.

@@ -73,9 +73,17 @@ func (e *Epoch) changes(n int) []Change {
 	return list
 }
 
-// contextOf is the context that a net change carries: that of computed columns, 0 where there are none.
-func (s *table) contextOf(c Context) Context {
+// goesUnder is the context that what goes carries, 0 where it does not count.
+func (s *table) goesUnder(c Context) Context {
 	if s.Recomputed {
+		return c
+	}
+	return 0
+}
+
+// comesUnder is the context that what comes carries, 0 where it does not count.
+func (s *table) comesUnder(c Context) Context {
+	if s.Recomputed || s.Checked {
 		return c
 	}
 	return 0
@@ -143,6 +151,8 @@ func (s *table) settle(x *entry, changed *changedSets, slim bool) error {
 		x.net = inserted
 	case x.known&born != 0 && (x.baseCols != allCols || x.curCols != allCols):
 		x.net = replaced // invariant 5
+	case s.Recomputed && x.context != x.baseContext:
+		x.net = replaced // invariant 7: even where it came back as it was
 	default:
 		return s.settleUpdate(x, changed, slim)
 	}
@@ -306,17 +316,13 @@ func (s *table) hand(o *Outcome, x *entry, slim bool) {
 	if !slim && x.known&hasBase != 0 {
 		before, beforeCols = s.e.images.at(x.base, int(x.baseLen)), s.sets[x.baseCols]
 	}
-	ctx := Context(0)
-	if x.known&computed != 0 {
-		ctx = s.contextOf(x.context)
-	}
 	if x.net == deleted || x.net == replaced {
-		o.Goes = append(o.Goes, Change{Kind: Delete, Context: ctx, Before: before, BeforeCols: beforeCols, Count: 1})
+		o.Goes = append(o.Goes, Change{Kind: Delete, Context: s.goesUnder(x.baseContext), Before: before, BeforeCols: beforeCols, Count: 1})
 	}
 	if x.net == deleted {
 		return
 	}
-	come := Change{Kind: Insert, Context: ctx, After: s.e.images.at(x.cur, int(x.curLen)), AfterCols: s.sets[x.curCols], Count: 1}
+	come := Change{Kind: Insert, Context: s.comesUnder(x.context), After: s.e.images.at(x.cur, int(x.curLen)), AfterCols: s.sets[x.curCols], Count: 1}
 	if x.net == updated {
 		come.Kind, come.Before, come.BeforeCols = Update, before, beforeCols
 	}

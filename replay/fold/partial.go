@@ -98,11 +98,14 @@ func (s *table) merge(x *entry, i uint32, before, after *image, ctx Context) err
 		}
 	}
 	s.e.undo.remember(i, x)
+	if x.known == 0 {
+		x.baseContext = ctx
+	}
 	if x.known == 0 || x.known&hasBase != 0 && baseCols != x.baseCols {
 		s.setBase(x, base, baseCols)
 	}
 	s.setCur(x, s.merged.data, cols)
-	x.known |= seen | there | counted | computed
+	x.known |= seen | there | counted
 	x.context = ctx
 	return nil
 }
@@ -185,7 +188,7 @@ func (s *table) move(i uint32, before, after *image, ctx Context) error {
 	if s.entries.at(j).known&there != 0 {
 		return s.chain("update to another key", "a row with that key is there already", key)
 	}
-	s.depart(i, before)
+	s.depart(i, before, ctx)
 	s.arrive(j, s.merged.data, cols, ctx)
 	return nil
 }

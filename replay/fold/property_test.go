@@ -167,6 +167,11 @@ func (r *replayer) end(want *rowsOf) error {
 	if !r.target.same(want) {
 		return fmt.Errorf("the target has %q %#v, the source %q %#v", r.target.rows, r.target.bag, want.rows, want.bag)
 	}
+	if r.h.s.table.Recomputed {
+		if err := r.target.sameEntries(want); err != nil {
+			return err
+		}
+	}
 	r.e.Release()
 	r.added = r.added[:0]
 	return nil

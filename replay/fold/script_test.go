@@ -161,6 +161,7 @@ func TestScripts(t *testing.T) {
 	keyed := func(*Table) {}
 	bag := func(t *Table) { t.Key, t.Orders = nil, nil }
 	computed := func(t *Table) { t.Recomputed = true }
+	checked := func(t *Table) { t.Checked = true }
 	loose := func(t *Table) { t.Key, t.Orders, t.LooseKey = []int{1}, []Order{OrderBytes}, true }
 	unsafe := func(t *Table) { t.PartialUnsafe = true }
 	text := func(t *Table) { t.Key, t.Orders = []int{1, 0}, []Order{OrderBytes, OrderSigned} }
@@ -229,9 +230,27 @@ func TestScripts(t *testing.T) {
 			"a row with computed columns was changed under two session contexts\n+ 1,a,7,x @1", 0},
 		{"7 two contexts and another key", computed, "insert 1,a,7,x @1\nupdate 1,a,7,x > 2,a,8,x @2",
 			"a row with computed columns was changed under two session contexts\n+ 1,a,7,x @1", 0},
-		{"7 a delete has none", computed, "update 1,a,7,x > 1,a,8,x @1\ndelete 1,a,8,x @2\ninsert 1,a,9,x @3", "~ 1,a,7,x > 1,a,9,x @3", 2},
-		{"7 nor does a row that an update touched before", computed, "update 1,a,7,x > 1,a,8,x @1\ndelete 1,a,8,x @1", "- 1,a,7,x", 1},
-		{"7 images are whole", computed, "update 1,a,7,x > 1,b,8,x @2\ndelete 2,c,7,x @1", "- 1,a,7,x @2\n- 2,c,7,x\n+ 1,b,8,x @2", 0},
+		{"7 a delete has one", computed, "delete 1,a,7,x @1\ndelete 2,b,7,x @2", "- 1,a,7,x @1\n- 2,b,7,x @2", 0},
+		{"7 that of the update before it", computed, "update 1,a,7,x > 1,a,8,x @2\ndelete 1,a,8,x @2", "- 1,a,7,x @2", 1},
+		{"7 a delete under another than an update", computed, "update 1,a,7,x > 1,a,8,x @1\ndelete 1,a,8,x @2",
+			"a row with computed columns was changed under two session contexts\n~ 1,a,7,x > 1,a,8,x @1", 0},
+		{"7 a delete under another than an insert", computed, "insert 1,a,7,x @1\ndelete 1,a,7,x @2",
+			"a row with computed columns was changed under two session contexts\n+ 1,a,7,x @1", 0},
+		{"7 goes under one and comes under another", computed, "delete 1,a,7,x @1\ninsert 1,a,8,x @2\nupdate 1,a,8,x > 1,a,9,x @2", "- 1,a,7,x @1\n+ 1,a,9,x @2", 2},
+		{"7 and comes as it was", computed, "delete 1,a,7,x @1\ninsert 1,a,7,x @2", "- 1,a,7,x @1\n+ 1,a,7,x @2", 1},
+		{"7 in place under one", computed, "delete 1,a,7,x @2\ninsert 1,a,8,x @2", "~ 1,a,7,x > 1,a,8,x @2", 1},
+		{"7 what came and went between", computed, "delete 1,a,7,x @1\ninsert 1,a,8,x @2\ndelete 1,a,8,x @2\ninsert 1,a,9,x @3", "- 1,a,7,x @1\n+ 1,a,9,x @3", 3},
+		{"7 and went for good", computed, "delete 1,a,7,x @1\ninsert 1,a,8,x @2\ndelete 1,a,8,x @2", "- 1,a,7,x @1", 2},
+		{"7 another key under one, back under another", computed, "update 1,a,7,x > 2,a,7,x @1\nupdate 2,a,7,x > 1,a,7,x @2",
+			"a row with computed columns was changed under two session contexts\n- 1,a,7,x @1\n+ 2,a,7,x @1", 0},
+		{"7 partial images", computed, "update 1,_,_,_ > _,_,8,_ @1\nupdate 1,_,_,_ > _,_,_,y @2\ndelete 2,_,_,_ @1\ninsert 2,a,_,_ @2",
+			"a row with computed columns was changed under two session contexts\n- 2,_,_,_ @1\n~ 1,_,_,_ > 1,_,8,_ @1\n+ 2,a,_,_ @2", 1},
+		{"7 images are whole", computed, "update 1,a,7,x > 1,b,8,x @2\ndelete 2,c,7,x @1", "- 1,a,7,x @2\n- 2,c,7,x @1\n+ 1,b,8,x @2", 0},
+		{"7 checks see the last context", checked, "insert 1,a,7,x @1\nupdate 1,a,7,x > 1,a,8,x @2\nupdate 2,b,7,x > 2,b,8,x @1\nupdate 2,b,8,x > 2,b,8,y @3", "+ 1,a,8,x @2\n~ 2,_,_,_ > _,_,8,y @3", 2},
+		{"7 and nothing that goes", checked, "delete 1,a,7,x @2\nupdate 2,b,7,x > 3,b,7,x @2\ndelete 4,d,7,x @1\ninsert 4,d,8,x @2\ninsert 5,e,7,x @1\ndelete 5,e,7,x @2",
+			"- 1,_,_,_\n- 2,_,_,_\n+ 3,b,7,x @2\n~ 4,_,_,_ > _,_,8,_ @2", 3},
+		{"7 checks without a key", func(t *Table) { bag(t); checked(t) }, "insert 1,a,7,x @1\ninsert 1,a,7,x; 2,b,7,x @2\ndelete 1,a,7,x @3\nupdate 3,c,7,x > 4,c,7,x @3", "- 3,c,7,x\n+ 1,a,7,x @2\n+ 2,b,7,x @2\n+ 4,c,7,x @3", 2},
+		{"7 no checks and no key", bag, "insert 1,a,7,x @2", "+ 1,a,7,x", 0},
 		{"8 what comes minus what goes", bag, "insert 1,a,7,x; 1,a,7,x; 2,b,7,x\nupdate 3,c,7,x > 2,b,7,x; 2,b,7,x > 1,a,7,x\ndelete 4,d,7,x; 4,d,7,x",
 			"- 3,c,7,x\n- 4,d,7,x ×2\n+ 1,a,7,x ×3\n+ 2,b,7,x", 2},
 		{"8 no trace", bag, "insert 1,a,7,x\ndelete 1,a,7,x", "", 2},

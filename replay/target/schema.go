@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ type Table struct {
 	Unique           [][]int // columns of every unique index that has only plain whole columns
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
 	LooseKey         bool    // MariaDB: other bytes may be the same key, see fold.Table
-	Computed         bool    // generated columns or functional indexes: the server computes again
+	Computed         bool    // generated columns, functional indexes or partitions by sums: the server computes again
+	Checked          bool    // MySQL: an enforced CHECK, which the server evaluates when it applies a row event; MariaDB does not
 	Group            string  // tables that foreign keys tie together share it; empty: no foreign keys
 	Actions          bool    // a foreign key of its group has ON DELETE or ON UPDATE CASCADE, SET NULL, SET DEFAULT
 	NotTransactional bool    // engine is not InnoDB
@@ -136,8 +138,9 @@ func (c *Schema) query(ctx context.Context, sql string) ([][]Value, error) {
 		return nil, err
 	}
 	// MySQL 8.0.30 and later hide a generated invisible primary key otherwise, and the log has it; 8.0 and later show sizes
-	// that are a day old.
-	for _, name := range []string{"show_gipk_in_create_table_and_information_schema=ON", "information_schema_stats_expiry=0"} {
+	// that are a day old. MariaDB opens a table to describe it, and keeps it open as it would be under this sql_mode.
+	for _, name := range []string{"show_gipk_in_create_table_and_information_schema=ON", "information_schema_stats_expiry=0",
+		"sql_mode=IF(FIND_IN_SET('NO_UNSIGNED_SUBTRACTION', @@GLOBAL.sql_mode), 'NO_UNSIGNED_SUBTRACTION', '')"} {
 		if err := conn.Exec(ctx, "SET SESSION "+name); err != nil && errorCode(err) != erUnknownSystemVariable {
 			conn.Close()
 			return nil, err
@@ -183,6 +186,14 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 	for _, column := range t.Columns {
 		t.Computed = t.Computed || column.Generated && !column.Hidden
 	}
+	if t.Partitioned && !t.Computed {
+		if t.Computed, err = c.computedPartitions(ctx, where); err != nil {
+			return nil, err
+		}
+	}
+	if t.Checked, err = c.checked(ctx, where); err != nil {
+		return nil, err
+	}
 	groups, err := c.foreignGroups(ctx)
 	if err != nil {
 		return nil, err
@@ -192,6 +203,37 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 		t.Group, t.Actions = group.name, group.actions
 	}
 	return t, nil
+}
+
+// computedPartitions tells whether it may depend on the session in which partition a row lies. Both servers compute
+// that again when they apply it: a - 10 of an unsigned column is an error without NO_UNSIGNED_SUBTRACTION.
+func (c *Schema) computedPartitions(ctx context.Context, where string) (bool, error) {
+	rows, err := c.query(ctx, "SELECT DISTINCT PARTITION_METHOD, PARTITION_EXPRESSION, SUBPARTITION_METHOD, SUBPARTITION_EXPRESSION FROM information_schema.PARTITIONS"+where)
+	if err != nil {
+		return false, err
+	}
+	for _, row := range rows {
+		if !plainPartitions(row[0], row[1]) || !row[2].Null && !plainPartitions(row[2], row[3]) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// onePart is an expression that is a column, or one function of it; those that depend on the session are not allowed.
+var onePart = regexp.MustCompile("^(\\w+\\((\\w+ from )?)?`([^`]|``)+`\\)?$")
+
+func plainPartitions(method, expression Value) bool {
+	return strings.HasSuffix(method.Text, " COLUMNS") || strings.HasSuffix(method.Text, "KEY") || onePart.MatchString(expression.Text)
+}
+
+// checked tells whether the server holds rows that it applies against a CHECK.
+func (c *Schema) checked(ctx context.Context, where string) (bool, error) {
+	if c.server.Flavor == binlog.MariaDB || binlog.VersionNumber(c.server.Version) < 80016 {
+		return false, nil // there are none before
+	}
+	rows, err := c.query(ctx, "SELECT 1 FROM information_schema.TABLE_CONSTRAINTS"+where+" AND CONSTRAINT_TYPE='CHECK' AND ENFORCED='YES' LIMIT 1")
+	return len(rows) > 0, err
 }
 
 // orderedKind says why tables of a kind (TABLE_TYPE) keep their order.

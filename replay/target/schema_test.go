@@ -3,6 +3,7 @@ package target
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,12 +19,13 @@ type brief struct {
 	Unique   []int // UniqueColumns
 	Unsafe   bool
 	Computed bool
+	Checked  bool
 	Ordered  string
 	NotTx    bool
 }
 
 func briefOf(t *Table) brief {
-	b := brief{Key: t.Key, Unique: t.UniqueColumns(), Unsafe: t.UniqueUnsafe, Computed: t.Computed, Ordered: t.Ordered, NotTx: t.NotTransactional}
+	b := brief{Key: t.Key, Unique: t.UniqueColumns(), Unsafe: t.UniqueUnsafe, Computed: t.Computed, Checked: t.Checked, Ordered: t.Ordered, NotTx: t.NotTransactional}
 	for _, c := range t.Columns {
 		b.Columns = append(b.Columns, c.Name)
 	}
@@ -51,6 +53,14 @@ var definitions = map[string]definition{
 		brief{Columns: []string{"id", "a", "t"}, Key: []int{0}, Unique: []int{0}}},
 	"invisible":   {"CREATE TABLE %s (id INT PRIMARY KEY, a INT INVISIBLE, b INT)", brief{Columns: []string{"id", "a", "b"}, Key: []int{0}, Unique: []int{0}}},
 	"partitioned": {"CREATE TABLE %s (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3", brief{Columns: []string{"id"}, Key: []int{0}, Unique: []int{0}}},
+	"partitioned by columns": {"CREATE TABLE %s (a INT, b DATE, c INT) PARTITION BY RANGE COLUMNS (a, b) SUBPARTITION BY KEY (c) SUBPARTITIONS 2 (PARTITION p VALUES LESS THAN (5, MAXVALUE))",
+		brief{Columns: []string{"a", "b", "c"}}},
+	"partitioned by a month": {"CREATE TABLE %s (a INT, `c``d` DATETIME) PARTITION BY RANGE (EXTRACT(YEAR_MONTH FROM `c``d`)) SUBPARTITION BY HASH (TO_DAYS(`c``d`)) SUBPARTITIONS 2 (PARTITION p VALUES LESS THAN MAXVALUE)",
+		brief{Columns: []string{"a", "c`d"}}},
+	"partitioned by a difference": {"CREATE TABLE %s (id INT UNSIGNED PRIMARY KEY) PARTITION BY RANGE (id - 10) (PARTITION p VALUES LESS THAN MAXVALUE)",
+		brief{Columns: []string{"id"}, Key: []int{0}, Unique: []int{0}, Computed: true}},
+	"partitioned by a quotient": {"CREATE TABLE %s (id INT, a DATE, PRIMARY KEY (id, a)) PARTITION BY RANGE (YEAR(a)) SUBPARTITION BY HASH (id DIV 5) SUBPARTITIONS 2 (PARTITION p VALUES LESS THAN MAXVALUE)",
+		brief{Columns: []string{"id", "a"}, Key: []int{0, 1}, Unique: []int{0, 1}, Computed: true}},
 	"MyISAM":      {"CREATE TABLE %s (id INT PRIMARY KEY) ENGINE=MyISAM", brief{Columns: []string{"id"}, Key: []int{0}, Unique: []int{0}, NotTx: true}},
 	"memory":      {"CREATE TABLE %s (id INT, u INT NOT NULL, UNIQUE USING HASH (u)) ENGINE=MEMORY", brief{Columns: []string{"id", "u"}, Key: []int{1}, Unique: []int{1}, NotTx: true}},
 	"a.b`c'd\\é日": {"CREATE TABLE %s (`i``d` INT PRIMARY KEY)", brief{Columns: []string{"i`d"}, Key: []int{0}, Unique: []int{0}}},
@@ -58,6 +68,8 @@ var definitions = map[string]definition{
 
 var mysqlDefinitions = map[string]definition{
 	"gipk":                   {"CREATE TABLE %s (a INT)", brief{Columns: []string{"my_row_id", "a"}, Key: []int{0}, Unique: []int{0}}}, // with sql_generate_invisible_primary_key
+	"check":                  {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0), CHECK (id > a) NOT ENFORCED)", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}, Checked: true}},
+	"check, not enforced":    {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0) NOT ENFORCED)", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}}},
 	"functional":             {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, b INT, UNIQUE ((a * 2)))", brief{Columns: []string{"id", "a", "b"}, Key: []int{0}, Unique: []int{0, 1, 2}, Unsafe: true, Computed: true}},
 	"functional, not unique": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, INDEX ((a * 2)))", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}, Computed: true}},
 	"multi-valued": {"CREATE TABLE %s (id INT PRIMARY KEY, j JSON, UNIQUE ((CAST(j->'$.a' AS UNSIGNED ARRAY))))",
@@ -65,6 +77,7 @@ var mysqlDefinitions = map[string]definition{
 }
 
 var mariadbDefinitions = map[string]definition{
+	"check": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0))", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}}},
 	"hash": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT NOT NULL, u VARCHAR(4000), UNIQUE (t), UNIQUE (u))",
 		brief{Columns: []string{"id", "t", "u", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}, Key: []int{0}, Unique: []int{0, 1, 2, 3, 4}, Unsafe: true}},
 	"versioned": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT, UNIQUE (t)) WITH SYSTEM VERSIONING",
@@ -105,7 +118,7 @@ func TestTable(t *testing.T) {
 				if diff := cmp.Diff(d.want, briefOf(table)); diff != "" {
 					t.Errorf("%s: %s", name, diff)
 				}
-				if table.Partitioned != (name == "partitioned") {
+				if table.Partitioned != strings.HasPrefix(name, "partitioned") {
 					t.Errorf("%s: partitioned: %v", name, table.Partitioned)
 				}
 			}
