@@ -166,6 +166,13 @@ DELIMITER ;
 			XA START 'x4'; INSERT INTO c (a) VALUES (2), (3); INSERT INTO k VALUES (1, 700); UPDATE c SET id = 900 WHERE a = 3; DELETE FROM c; XA END 'x4'; XA PREPARE 'x4'; XA ROLLBACK 'x4'; INSERT INTO k (a) VALUES (2);`,
 		"partitions": `CREATE DATABASE a14; USE a14; CREATE TABLE t (id INT, d INT, a INT, PRIMARY KEY (id, d)) PARTITION BY RANGE (d) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20)); INSERT INTO t VALUES (1, 5, 1), (2, 15, 2); UPDATE t SET d = 16 WHERE id = 1; ALTER TABLE t DROP PARTITION p0; ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES LESS THAN (30)); INSERT INTO t VALUES (3, 25, 3); ALTER TABLE t TRUNCATE PARTITION p1; INSERT INTO t VALUES (9, 12, 1);
 			CREATE TABLE e (id INT, d INT, a INT, PRIMARY KEY (id, d)); INSERT INTO e VALUES (5, 15, 5); ALTER TABLE t EXCHANGE PARTITION p1 WITH TABLE e; UPDATE t SET a = 50; UPDATE e SET a = 60;`,
+		// No primary key, and names that sort otherwise than the server numbers its keys.
+		"two keys": `CREATE DATABASE a15; USE a15; CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO t VALUES (0, 5, 5), (1, 10, 1), (2, 20, 2), (3, 30, 3); CREATE TABLE e1 (a INT); UPDATE t SET c = 9 WHERE a = 2; DELETE FROM t WHERE a = 1; CREATE TABLE e2 (a INT); UPDATE t SET b = 7 WHERE a = 3;
+			ALTER TABLE t ADD UNIQUE x (c, a), RENAME KEY y TO k; UPDATE t SET c = 1 WHERE a = 2; ALTER TABLE t MODIFY c INT NOT NULL, DROP KEY z, ADD UNIQUE j (a); UPDATE t SET b = 70 WHERE a = 3; CREATE TABLE e3 (a INT); UPDATE t SET c = 8; DELETE FROM t WHERE a = 2;
+			CREATE TABLE n (a INT NULL, b INT NOT NULL, c INT, UNIQUE a (a), UNIQUE z (b)); INSERT INTO n VALUES (0, 0, 0), (NULL, 1, 1), (2, 2, 2); CREATE TABLE e4 (a INT); UPDATE n SET c = 9 WHERE b = 1; DELETE FROM n WHERE b = 2; ALTER TABLE n DROP KEY a; UPDATE n SET c = 10; UPDATE n SET a = 5 WHERE b = 1; ALTER TABLE n MODIFY a INT NOT NULL, ADD UNIQUE a (a); UPDATE n SET c = 11 WHERE a = 5;`,
+		// MariaDB looks for rows by the first of them, for all that it covers a prefix.
+		"a prefix comes first": `CREATE DATABASE a16; USE a16; CREATE TABLE t (d VARCHAR(20) NOT NULL, b INT NULL, c INT, UNIQUE q (d(3)), UNIQUE a (b)); INSERT INTO t VALUES ('', 1, 1), ('abc', 2, 2), ('def', 3, 3); ALTER TABLE t MODIFY b INT NOT NULL; CREATE TABLE e1 (a INT); UPDATE t SET c = 9 WHERE b = 2; CREATE TABLE e2 (a INT); DELETE FROM t WHERE b = 3; INSERT INTO t VALUES ('ghi', 4, 4), ('jkl', 5, 5); UPDATE t SET d = 'xyz' WHERE b = 5;
+			CREATE TABLE v (a INT NOT NULL, w INT AS (a * 2) VIRTUAL, s INT AS (a + 1) STORED, b INT NOT NULL, c INT, UNIQUE z (w), UNIQUE y (s), UNIQUE x (b)); INSERT INTO v (a, b, c) VALUES (0, 0, 0), (1, 1, 1), (2, 2, 2); CREATE TABLE e3 (a INT); UPDATE v SET c = 9 WHERE b = 1; DELETE FROM v WHERE b = 2; UPDATE v SET a = 5 WHERE b = 1;`,
 	}
 	if p == testrig.MySQL {
 		// Its GTIDs forbid transactions over both engines.
@@ -187,6 +194,10 @@ DELIMITER ;
 		all["a key by default"] = `CREATE DATABASE z2; USE z2; SET SESSION sql_mode = '', binlog_row_image = MINIMAL; CREATE TABLE t (k VARCHAR(10) NOT NULL PRIMARY KEY, a INT, b TEXT) CHARACTER SET latin1; CREATE TABLE n (k VARCHAR(10) COLLATE utf8mb4_nopad_bin NOT NULL PRIMARY KEY, a INT); CREATE TABLE p (k VARBINARY(10) NOT NULL DEFAULT 'abce', a INT, PRIMARY KEY (k(3))); CREATE TABLE f (k DOUBLE NOT NULL DEFAULT 0 PRIMARY KEY, a INT);
 			INSERT INTO t VALUES (' ', 1, 'x'); INSERT INTO n VALUES (' ', 1); INSERT INTO p VALUES ('abcd', 1); INSERT INTO f VALUES (-0e0, 1); CREATE TABLE e (a INT);
 			REPLACE INTO t (a, b) VALUES (2, 'k24'), (3, 'e'); REPLACE INTO n (a) VALUES (2), (3); REPLACE INTO p (a) VALUES (2), (3); REPLACE INTO f (a) VALUES (2), (3); UPDATE t SET a = a + 1; UPDATE p SET a = a + 1; UPDATE f SET a = a + 1; DELETE FROM p; INSERT INTO p (a) VALUES (7);`
+		all["two long keys"] = `CREATE DATABASE z3; USE z3; SET GLOBAL binlog_row_metadata = FULL; CREATE TABLE t (id INT PRIMARY KEY, a TEXT NOT NULL, b TEXT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO t VALUES (1, 'a', 'b'), (3, 'c', 'd'); CREATE TABLE e1 (a INT); UPDATE t SET b = NULL; INSERT INTO t VALUES (2, 'b', NULL); ALTER TABLE t ADD d TEXT NOT NULL DEFAULT 'x', DROP KEY z, ADD UNIQUE c (d, b), ADD UNIQUE b (a); UPDATE t SET a = 'z' WHERE id = 2; INSERT INTO t VALUES (5, 'p', 'q', 'r'); DELETE FROM t WHERE id = 1;
+			UPDATE t SET b = id WHERE b IS NULL; ALTER TABLE t MODIFY b VARCHAR(4000) NOT NULL DEFAULT ''; CREATE TABLE e2 (a INT); INSERT INTO t (id, a, b, d) VALUES (6, 'u', 'v', 'w'); UPDATE t SET d = 'y' WHERE id = 6;
+			CREATE TABLE h (a TEXT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO h VALUES ('', 1, 1), ('a', 2, 2), ('b', 3, 3); CREATE TABLE e3 (a INT); UPDATE h SET c = 9 WHERE b = 2; DELETE FROM h WHERE b = 3;
+			CREATE TABLE i (a TEXT NOT NULL, b INT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO i VALUES ('', 1, 1), ('a', 2, 2), ('b', 3, 3); ALTER TABLE i MODIFY b INT NOT NULL; CREATE TABLE e4 (a INT); UPDATE i SET c = 9 WHERE b = 2; CREATE TABLE e5 (a INT); DELETE FROM i WHERE b = 3; SET GLOBAL binlog_row_metadata = DEFAULT;`
 		all["the server's own tables"] = "INSERT INTO mysql.time_zone_name VALUES ('Nowhere/City', 9); UPDATE mysql.time_zone_name SET Time_zone_id = 8 WHERE Name = 'Nowhere/City';"
 	}
 	return all
@@ -199,6 +210,24 @@ func TestReviewHistories(t *testing.T) {
 		all := histories(p)
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			t.Run(name, func(t *testing.T) { both.same(t, all[name], replay.Config{EpochChanges: 20}) })
+		}
+	})
+}
+
+// A log of minimal images names rows by the key that the server takes for a primary one: they are folded by it.
+func TestReviewMinimalImagesOfTwoKeys(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		s := both.same(t, `CREATE DATABASE d; USE d; SET SESSION binlog_row_image = MINIMAL; CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); CREATE TABLE u (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE y (a), UNIQUE z (b));
+			INSERT INTO t VALUES (1, 10, 1), (2, 20, 2), (3, 30, 3); INSERT INTO u SELECT * FROM t; CREATE TABLE e (a INT); UPDATE t SET c = 9 WHERE b = 20; DELETE FROM t WHERE b = 30; UPDATE u SET c = 9 WHERE b = 20; DELETE FROM u WHERE b = 30;`, replay.Config{})
+		for _, table := range s.Tables {
+			if table.Strategy != "fold" {
+				t.Errorf("%s: %s (%s)", table.Table, table.Strategy, table.Why)
+			}
+		}
+		if len(s.Tables) != 2 {
+			t.Errorf("tables %+v", s.Tables)
 		}
 	})
 }
