@@ -48,3 +48,23 @@ func TestRaise(t *testing.T) {
 		s.ok(r.AutoIncrement(ctx, table, 900))
 	})
 }
+
+// The counter outlives the server once anything after it is on disk: an epoch's mark is.
+func TestRaiseOutlivesTheServer(t *testing.T) {
+	onBothKilled(t, func(t *testing.T, s *site) {
+		s.run("CREATE DATABASE d", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY)", "CREATE TABLE d.mark (n INT)")
+		s.events("INSERT INTO d.t VALUES (1)")
+		layouts := layoutsOf(t, s.Local)
+		schema := s.server.Schema()
+		defer schema.Close()
+		table, err := schema.Table(t.Context(), "d", "t")
+		s.ok(err)
+		s.ok(s.applier(s.open("run")).Raise(t.Context(), layouts["t"], table, 700))
+		s.run("SET GLOBAL innodb_flush_log_at_trx_commit=1", "INSERT INTO d.mark VALUES (1)")
+		s.ok(s.Kill())
+		s.ok(s.Start(t.Context()))
+		s.reconnect()
+		s.counter("t", "AUTO_INCREMENT=701 ")
+		s.expect("SELECT id FROM d.t", "1")
+	})
+}
