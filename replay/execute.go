@@ -87,12 +87,8 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 		return x.placeRow(ctx, e, u.to, err)
 	}
 	start = time.Now()
-	for i := range u.outcomes {
-		if o := &u.outcomes[i]; o.AutoIncrement > 0 {
-			if err := x.run.AutoIncrement(ctx, e.byFold[o.Table].info, o.AutoIncrement); err != nil {
-				return err
-			}
-		}
+	if err := x.counters(ctx, u); err != nil {
+		return err
 	}
 	if err := x.run.FinishEpoch(ctx, e.number, e.gtids); err != nil {
 		return err
@@ -102,6 +98,27 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 	x.count(u, p)
 	e.fold.Release()
 	x.folds <- e.fold // there is room: it came from there
+	return nil
+}
+
+// counters raises the AUTO_INCREMENT counters of an epoch's tables to where the rows that it met have had them.
+func (x *executor) counters(ctx context.Context, u *unit) error {
+	for i := range u.outcomes {
+		o := &u.outcomes[i]
+		if o.AutoIncrement == 0 {
+			continue
+		}
+		t := u.epoch.byFold[o.Table]
+		err := x.run.AutoIncrement(ctx, t.info, o.AutoIncrement)
+		if errors.Is(err, target.ErrTableHeld) {
+			if err = x.open(ctx, u.epoch.format, 1); err == nil {
+				err = x.workers[0].applier.Raise(ctx, t.layout, t.info, o.AutoIncrement)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 	"interlock/replay"
@@ -166,6 +167,13 @@ DELIMITER ;
 			XA START 'x4'; INSERT INTO c (a) VALUES (2), (3); INSERT INTO k VALUES (1, 700); UPDATE c SET id = 900 WHERE a = 3; DELETE FROM c; XA END 'x4'; XA PREPARE 'x4'; XA ROLLBACK 'x4'; INSERT INTO k (a) VALUES (2);`,
 		"partitions": `CREATE DATABASE a14; USE a14; CREATE TABLE t (id INT, d INT, a INT, PRIMARY KEY (id, d)) PARTITION BY RANGE (d) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20)); INSERT INTO t VALUES (1, 5, 1), (2, 15, 2); UPDATE t SET d = 16 WHERE id = 1; ALTER TABLE t DROP PARTITION p0; ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES LESS THAN (30)); INSERT INTO t VALUES (3, 25, 3); ALTER TABLE t TRUNCATE PARTITION p1; INSERT INTO t VALUES (9, 12, 1);
 			CREATE TABLE e (id INT, d INT, a INT, PRIMARY KEY (id, d)); INSERT INTO e VALUES (5, 15, 5); ALTER TABLE t EXCHANGE PARTITION p1 WITH TABLE e; UPDATE t SET a = 50; UPDATE e SET a = 60;`,
+		// No primary key, and names that sort otherwise than the server numbers its keys.
+		"two keys": `CREATE DATABASE a15; USE a15; CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO t VALUES (0, 5, 5), (1, 10, 1), (2, 20, 2), (3, 30, 3); CREATE TABLE e1 (a INT); UPDATE t SET c = 9 WHERE a = 2; DELETE FROM t WHERE a = 1; CREATE TABLE e2 (a INT); UPDATE t SET b = 7 WHERE a = 3;
+			ALTER TABLE t ADD UNIQUE x (c, a), RENAME KEY y TO k; UPDATE t SET c = 1 WHERE a = 2; ALTER TABLE t MODIFY c INT NOT NULL, DROP KEY z, ADD UNIQUE j (a); UPDATE t SET b = 70 WHERE a = 3; CREATE TABLE e3 (a INT); UPDATE t SET c = 8; DELETE FROM t WHERE a = 2;
+			CREATE TABLE n (a INT NULL, b INT NOT NULL, c INT, UNIQUE a (a), UNIQUE z (b)); INSERT INTO n VALUES (0, 0, 0), (NULL, 1, 1), (2, 2, 2); CREATE TABLE e4 (a INT); UPDATE n SET c = 9 WHERE b = 1; DELETE FROM n WHERE b = 2; ALTER TABLE n DROP KEY a; UPDATE n SET c = 10; UPDATE n SET a = 5 WHERE b = 1; ALTER TABLE n MODIFY a INT NOT NULL, ADD UNIQUE a (a); UPDATE n SET c = 11 WHERE a = 5;`,
+		// MariaDB looks for rows by the first of them, for all that it covers a prefix.
+		"a prefix comes first": `CREATE DATABASE a16; USE a16; CREATE TABLE t (d VARCHAR(20) NOT NULL, b INT NULL, c INT, UNIQUE q (d(3)), UNIQUE a (b)); INSERT INTO t VALUES ('', 1, 1), ('abc', 2, 2), ('def', 3, 3); ALTER TABLE t MODIFY b INT NOT NULL; CREATE TABLE e1 (a INT); UPDATE t SET c = 9 WHERE b = 2; CREATE TABLE e2 (a INT); DELETE FROM t WHERE b = 3; INSERT INTO t VALUES ('ghi', 4, 4), ('jkl', 5, 5); UPDATE t SET d = 'xyz' WHERE b = 5;
+			CREATE TABLE v (a INT NOT NULL, w INT AS (a * 2) VIRTUAL, s INT AS (a + 1) STORED, b INT NOT NULL, c INT, UNIQUE z (w), UNIQUE y (s), UNIQUE x (b)); INSERT INTO v (a, b, c) VALUES (0, 0, 0), (1, 1, 1), (2, 2, 2); CREATE TABLE e3 (a INT); UPDATE v SET c = 9 WHERE b = 1; DELETE FROM v WHERE b = 2; UPDATE v SET a = 5 WHERE b = 1;`,
 	}
 	if p == testrig.MySQL {
 		// Its GTIDs forbid transactions over both engines.
@@ -198,6 +206,10 @@ DELIMITER ;
 		all["a key by default"] = `CREATE DATABASE z2; USE z2; SET SESSION sql_mode = '', binlog_row_image = MINIMAL; CREATE TABLE t (k VARCHAR(10) NOT NULL PRIMARY KEY, a INT, b TEXT) CHARACTER SET latin1; CREATE TABLE n (k VARCHAR(10) COLLATE utf8mb4_nopad_bin NOT NULL PRIMARY KEY, a INT); CREATE TABLE p (k VARBINARY(10) NOT NULL DEFAULT 'abce', a INT, PRIMARY KEY (k(3))); CREATE TABLE f (k DOUBLE NOT NULL DEFAULT 0 PRIMARY KEY, a INT);
 			INSERT INTO t VALUES (' ', 1, 'x'); INSERT INTO n VALUES (' ', 1); INSERT INTO p VALUES ('abcd', 1); INSERT INTO f VALUES (-0e0, 1); CREATE TABLE e (a INT);
 			REPLACE INTO t (a, b) VALUES (2, 'k24'), (3, 'e'); REPLACE INTO n (a) VALUES (2), (3); REPLACE INTO p (a) VALUES (2), (3); REPLACE INTO f (a) VALUES (2), (3); UPDATE t SET a = a + 1; UPDATE p SET a = a + 1; UPDATE f SET a = a + 1; DELETE FROM p; INSERT INTO p (a) VALUES (7);`
+		all["two long keys"] = `CREATE DATABASE z3; USE z3; SET GLOBAL binlog_row_metadata = FULL; CREATE TABLE t (id INT PRIMARY KEY, a TEXT NOT NULL, b TEXT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO t VALUES (1, 'a', 'b'), (3, 'c', 'd'); CREATE TABLE e1 (a INT); UPDATE t SET b = NULL; INSERT INTO t VALUES (2, 'b', NULL); ALTER TABLE t ADD d TEXT NOT NULL DEFAULT 'x', DROP KEY z, ADD UNIQUE c (d, b), ADD UNIQUE b (a); UPDATE t SET a = 'z' WHERE id = 2; INSERT INTO t VALUES (5, 'p', 'q', 'r'); DELETE FROM t WHERE id = 1;
+			UPDATE t SET b = id WHERE b IS NULL; ALTER TABLE t MODIFY b VARCHAR(4000) NOT NULL DEFAULT ''; CREATE TABLE e2 (a INT); INSERT INTO t (id, a, b, d) VALUES (6, 'u', 'v', 'w'); UPDATE t SET d = 'y' WHERE id = 6;
+			CREATE TABLE h (a TEXT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO h VALUES ('', 1, 1), ('a', 2, 2), ('b', 3, 3); CREATE TABLE e3 (a INT); UPDATE h SET c = 9 WHERE b = 2; DELETE FROM h WHERE b = 3;
+			CREATE TABLE i (a TEXT NOT NULL, b INT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); INSERT INTO i VALUES ('', 1, 1), ('a', 2, 2), ('b', 3, 3); ALTER TABLE i MODIFY b INT NOT NULL; CREATE TABLE e4 (a INT); UPDATE i SET c = 9 WHERE b = 2; CREATE TABLE e5 (a INT); DELETE FROM i WHERE b = 3; SET GLOBAL binlog_row_metadata = DEFAULT;`
 		all["the server's own tables"] = "INSERT INTO mysql.time_zone_name VALUES ('Nowhere/City', 9); UPDATE mysql.time_zone_name SET Time_zone_id = 8 WHERE Name = 'Nowhere/City';"
 	}
 	return all
@@ -225,6 +237,70 @@ func TestReviewPartitionsByADifference(t *testing.T) {
 		}
 		both.same(t, `CREATE DATABASE d; USE d; CREATE TABLE u (a INT UNSIGNED PRIMARY KEY, b INT) PARTITION BY RANGE (a - 10) (PARTITION p1 VALUES LESS THAN (5), PARTITION p2 VALUES LESS THAN (10));
 			INSERT INTO u VALUES (1, 1), (7, 2), (12, 3), (17, 1); CREATE TABLE e (a INT); UPDATE u SET b = 5; DELETE FROM u WHERE a = 7; INSERT INTO u VALUES (2, 9);`, replay.Config{})
+	})
+}
+
+// A log of minimal images names rows by the key that the server takes for a primary one: they are folded by it.
+func TestReviewMinimalImagesOfTwoKeys(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		s := both.same(t, `CREATE DATABASE d; USE d; SET SESSION binlog_row_image = MINIMAL; CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE z (a), UNIQUE y (b)); CREATE TABLE u (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE y (a), UNIQUE z (b));
+			INSERT INTO t VALUES (1, 10, 1), (2, 20, 2), (3, 30, 3); INSERT INTO u SELECT * FROM t; CREATE TABLE e (a INT); UPDATE t SET c = 9 WHERE b = 20; DELETE FROM t WHERE b = 30; UPDATE u SET c = 9 WHERE b = 20; DELETE FROM u WHERE b = 30;`, replay.Config{})
+		for _, table := range s.Tables {
+			if table.Strategy != "fold" {
+				t.Errorf("%s: %s (%s)", table.Table, table.Strategy, table.Why)
+			}
+		}
+		if len(s.Tables) != 2 {
+			t.Errorf("tables %+v", s.Tables)
+		}
+	})
+}
+
+// The counter of a table whose definition the server would not take any more is raised all the same.
+func TestReviewCounterOfAnOldDefinition(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		backup := "SET sql_log_bin=0; SET SESSION innodb_strict_mode=OFF, sql_mode=''; CREATE DATABASE d; USE d; CREATE TABLE fixed (id INT AUTO_INCREMENT PRIMARY KEY, a INT) ROW_FORMAT=FIXED; " +
+			"CREATE TABLE blocks (id INT AUTO_INCREMENT PRIMARY KEY, a INT) KEY_BLOCK_SIZE=3; CREATE TABLE zero (id INT AUTO_INCREMENT PRIMARY KEY, a DATE NOT NULL DEFAULT '0000-00-00');"
+		names := []string{"fixed", "blocks", "zero"}
+		if p == testrig.MySQL {
+			backup += "SET SESSION restrict_fk_on_non_standard_key=OFF; CREATE TABLE parent (id INT AUTO_INCREMENT PRIMARY KEY, a INT, KEY (a)); CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES parent (a));"
+			names = append(names, "parent", "child")
+		}
+		for _, l := range []*testrig.Local{both.source, both.pipe, both.ours} {
+			mustExec(t, l, backup)
+		}
+		for _, name := range names {
+			t.Run(name, func(t *testing.T) {
+				both.same(t, fmt.Sprintf("USE d; INSERT INTO %s (id) VALUES (100); DELETE FROM %s;", name, name), replay.Config{})
+			})
+		}
+	})
+}
+
+// A prepared XA transaction that ran as it stands holds the table, and the counter can be raised without its leave.
+func TestReviewCounterBesideXA(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		// The source is what is compared with: the pipe's only session would be the transaction's (MariaDB).
+		mustExec(t, both.source, `CREATE DATABASE d; USE d; CREATE TABLE t (a VARCHAR(9) NOT NULL, id SMALLINT UNSIGNED AUTO_INCREMENT, b INT NOT NULL, g INT AS (b + 1) STORED, e ENUM('x', 'y') NOT NULL, PRIMARY KEY (a), KEY (id), UNIQUE (b));
+			CREATE TABLE audit (id INT AUTO_INCREMENT PRIMARY KEY, n INT); CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO audit (n) VALUES (NEW.id); INSERT INTO t (a, b) VALUES ('one', 1);
+			SET SESSION binlog_format = STATEMENT; XA START 'held'; UPDATE t SET e = 'y' WHERE a = 'one'; XA END 'held'; XA PREPARE 'held';`)
+		files := both.logOf(t, `USE d; SET SESSION binlog_format = ROW; INSERT INTO t (a, id, b) VALUES ('two', 700, 2); DELETE FROM t WHERE a = 'two'; CREATE TABLE u (a INT); INSERT INTO t (a, id, b) VALUES ('three', 65000, 3); DELETE FROM t WHERE a = 'three';`)
+		end := both.logOf(t, `XA COMMIT 'held'; USE d; INSERT INTO t (a, b) VALUES ('four', 4);`)
+		start := time.Now()
+		if _, err := run(t, both.ours, replay.Config{Paths: append(files, end...)}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if diff := cmp.Diff(everything(t, both.source), everything(t, both.ours)); diff != "" {
+			t.Errorf("the source and ours differ (-source +ours):\n%s", diff)
+		}
 	})
 }
 

@@ -174,6 +174,23 @@ func TestMisfitSays(t *testing.T) {
 // layoutsOf are the last layouts of all tables in a server's log.
 func layoutsOf(t *testing.T, local *testrig.Local) map[string]*binlog.Table {
 	t.Helper()
+	layouts := map[string]*binlog.Table{}
+	eachEvent(t, local, func(f *binlog.Format, ev *binlog.Event, cache *binlog.TableCache) error {
+		if ev.Type != binlog.TypeTableMap {
+			return nil
+		}
+		table, err := cache.Parse(f, ev)
+		if err == nil {
+			layouts[table.Name] = table
+		}
+		return err
+	})
+	return layouts
+}
+
+// eachEvent reads a server's log.
+func eachEvent(t *testing.T, local *testrig.Local, see func(*binlog.Format, *binlog.Event, *binlog.TableCache) error) {
+	t.Helper()
 	files, err := local.BinlogFiles()
 	if err != nil {
 		t.Fatal(err)
@@ -188,23 +205,18 @@ func layoutsOf(t *testing.T, local *testrig.Local) map[string]*binlog.Table {
 		t.Fatal(err)
 	}
 	var cache binlog.TableCache
-	layouts := map[string]*binlog.Table{}
 	for {
 		if _, err := r.Next(t.Context()); errors.Is(err, io.EOF) {
-			return layouts
+			return
 		} else if err != nil {
 			t.Fatal(err)
 		}
 		for ev, err := range r.Events(t.Context()) {
+			if err == nil {
+				err = see(r.Format(), ev, &cache)
+			}
 			if err != nil {
 				t.Fatal(err)
-			}
-			if ev.Type == binlog.TypeTableMap {
-				table, err := cache.Parse(r.Format(), ev)
-				if err != nil {
-					t.Fatal(err)
-				}
-				layouts[table.Name] = table
 			}
 		}
 	}

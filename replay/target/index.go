@@ -17,51 +17,70 @@ type index struct {
 	hash   bool  // MariaDB: over a hidden column with a hash of the parts
 }
 
+// What SHOW INDEX tells of a part of an index. The order is that of both servers since MySQL 5.0.
+const (
+	showNonUnique = 1
+	showName      = 2
+	showColumn    = 4
+	showSubPart   = 7
+	showType      = 10
+)
+
 // readIndexes finds keys, unique columns and MariaDB's hidden hash columns.
-func (c *Schema) readIndexes(ctx context.Context, t *Table, where string) error {
-	// Without CARDINALITY among the columns nothing is sampled.
-	rows, err := c.query(ctx, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE"+
-		" FROM information_schema.STATISTICS"+where+" ORDER BY INDEX_NAME, SEQ_IN_INDEX")
+//
+// SHOW INDEX has the indexes as the server has numbered them, which matters where there is no primary key: the first
+// unique one over NOT NULL columns takes its place. That is not the order of their names, nor that of their making
+// (sort_keys, sql/sql_table.cc: primary, unique over NOT NULL, unique over whole columns, unique, others; but MariaDB's
+// ALTER TABLE … MODIFY … NOT NULL leaves them where they are). MariaDB's information_schema has them in the same order, MySQL's has not.
+func (c *Schema) readIndexes(ctx context.Context, t *Table) error {
+	rows, err := c.query(ctx, "SHOW INDEX FROM "+t.String())
 	if err != nil {
 		return err
 	}
 	var indexes []index
 	for _, row := range rows {
+		if len(row) <= showType {
+			return fmt.Errorf("SHOW INDEX has an answer that is not understood")
+		}
 		part := -1
-		if !row[2].Null {
-			name := row[2].Text
-			if part = slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name }); part < 0 {
-				return fmt.Errorf("index %s has a column %s that the table does not have", quoteName(row[0].Text), quoteName(name))
+		if column := row[showColumn]; !column.Null {
+			if part = slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == column.Text }); part < 0 {
+				return fmt.Errorf("index %s has a column %s that the table does not have", quoteName(row[showName].Text), quoteName(column.Text))
 			}
 		} else {
 			t.Computed = true
 		}
-		if row[1].Text != "0" {
+		if row[showNonUnique].Text != "0" {
 			continue
 		}
-		if len(indexes) == 0 || indexes[len(indexes)-1].name != row[0].Text {
-			indexes = append(indexes, index{name: row[0].Text})
+		if len(indexes) == 0 || indexes[len(indexes)-1].name != row[showName].Text {
+			indexes = append(indexes, index{name: row[showName].Text})
 		}
 		last := &indexes[len(indexes)-1]
 		last.parts = append(last.parts, part)
-		last.prefix = last.prefix || !row[3].Null
+		last.prefix = last.prefix || !row[showSubPart].Null
 		// A HASH index of an engine without hash indexes (all but MEMORY) is one of a hidden column.
-		last.hash = last.hash || c.server.Flavor == binlog.MariaDB && row[4].Text == "HASH" && !strings.EqualFold(t.Engine, "MEMORY")
+		last.hash = last.hash || c.server.Flavor == binlog.MariaDB && row[showType].Text == "HASH" && !strings.EqualFold(t.Engine, "MEMORY")
 	}
-	// The primary key first; the server's order of the others is that of their names, which is stable.
-	slices.SortStableFunc(indexes, func(a, b index) int { return primaryFirst(a) - primaryFirst(b) })
 	for _, index := range indexes {
 		t.addUnique(index)
+	}
+	if c.server.Flavor == binlog.MariaDB {
+		t.keyOfMariaDB(indexes)
 	}
 	t.LooseKey = t.LooseKey && c.server.Flavor == binlog.MariaDB
 	return nil
 }
 
-func primaryFirst(i index) int {
-	if i.name == "PRIMARY" {
-		return 0
+// keyOfMariaDB gives up a key by which MariaDB does not look for a row. It takes the first unique index over NOT NULL
+// columns, one over a prefix too, without asking whether the image has its columns, and finds a row by their defaults
+// where it has not; and whether it goes on to compare the whole row depends on its very first index (find_key and
+// find_row, sql/log_event_server.cc; the rows of a wrong one were changed in 10.11). So the key must be that one, or images must be whole.
+// MySQL looks for an index of which the image has every column (search_key_in_table, sql/log_event.cc).
+func (t *Table) keyOfMariaDB(indexes []index) {
+	if t.Key != nil && (indexes[0].hash || !slices.Equal(indexes[0].parts, t.Key)) {
+		t.Key, t.LooseKey = nil, false
 	}
-	return 1
 }
 
 // addUnique takes one unique index into account.

@@ -18,9 +18,9 @@ const lockName = "interlock_replay"
 // just been closed to be gone.
 const lockWait = 2 * time.Second
 
-// control opens the connection that reads and writes the state. Its statements are never logged.
+// control opens the connection that reads and writes the state, and ALTERs counters. Its statements are never logged.
 func (s *Server) control(ctx context.Context) (*Conn, error) {
-	return s.prepared(ctx, s.stateSession())
+	return s.prepared(ctx, append(s.stateSession(), s.alterSession()...))
 }
 
 // prepared opens a connection and runs statements on it.
@@ -40,9 +40,21 @@ func (s *Server) prepared(ctx context.Context, statements []string) (*Conn, erro
 	return c, nil
 }
 
-// stateSession are the settings of a session that writes the state and ALTERs counters.
+// alterSession has the server ALTER tables that it would not let be made as they are: with a ROW_FORMAT, a
+// KEY_BLOCK_SIZE or a length of rows that innodb_strict_mode refuses, and, from MySQL 8.4 on, parents of foreign keys on
+// keys that are not unique. Sessions that run the log's own statements do without.
+func (s *Server) alterSession() []string {
+	// MariaDB passes over comments of such versions.
+	return []string{"SET SESSION innodb_strict_mode=0 /*!80400 , restrict_fk_on_non_standard_key=0 */"}
+}
+
+// stateLockWait is for how many seconds a session of ours waits for a table's definition: nobody else is there who would
+// hold it for longer than a statement.
+const stateLockWait = "60"
+
+// stateSession are the settings of a session that writes the state.
 func (s *Server) stateSession() []string {
-	sets := []string{"SET SESSION sql_log_bin=0", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION lock_wait_timeout=60"}
+	sets := []string{"SET SESSION sql_log_bin=0", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION lock_wait_timeout=" + stateLockWait}
 	if s.Flavor == binlog.MySQL {
 		sets = append(sets, "SET SESSION sql_require_primary_key=0, information_schema_stats_expiry=0")
 	}

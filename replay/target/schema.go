@@ -20,9 +20,9 @@ import (
 type Table struct {
 	Schema, Name, Engine string
 	Columns              []Column
-	// Key are the columns that identify a row, in index order: the primary key, else the first unique index over
-	// nothing but whole NOT NULL columns that are not virtual; nil: there is none. Of a primary key over prefixes
-	// it has the whole columns, which identify a row as well.
+	// Key are the columns that identify a row, in index order: the primary key, else the first unique index, as the
+	// server numbers them, over nothing but whole NOT NULL columns that are not virtual; nil: there is none, or MariaDB
+	// would look for rows by another one. Of a primary key over prefixes it has the whole columns, which identify a row as well.
 	Key              []int
 	Unique           [][]int // columns of every unique index that has only plain whole columns
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
@@ -180,7 +180,7 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 			return nil, err
 		}
 	}
-	if err := c.readIndexes(ctx, t, where); err != nil {
+	if err := c.readIndexes(ctx, t); err != nil {
 		return nil, err
 	}
 	for _, column := range t.Columns {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"interlock/internal/testrig"
+	"interlock/replay/binlog"
 )
 
 // brief is what a test says of a table; columns are numbered from 0.
@@ -40,11 +41,13 @@ type definition struct {
 
 // definitions of both servers.
 var definitions = map[string]definition{
-	"plain":          {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, b INT, UNIQUE (a, b))", brief{Columns: []string{"id", "a", "b"}, Key: []int{0}, Unique: []int{0, 1, 2}}},
-	"order":          {"CREATE TABLE %s (a INT, b INT, c INT, PRIMARY KEY (c, a DESC))", brief{Columns: []string{"a", "b", "c"}, Key: []int{2, 0}, Unique: []int{0, 2}}},
-	"no key":         {"CREATE TABLE %s (a INT, UNIQUE (a))", brief{Columns: []string{"a"}, Unique: []int{0}}},
-	"unique":         {"CREATE TABLE %s (a INT, b INT NOT NULL, c VARCHAR(9) NOT NULL, UNIQUE x (a), UNIQUE y (c, b))", brief{Columns: []string{"a", "b", "c"}, Key: []int{2, 1}, Unique: []int{0, 1, 2}}},
-	"prefix":         {"CREATE TABLE %s (a VARCHAR(200) NOT NULL, b INT, UNIQUE (a(10)))", brief{Columns: []string{"a", "b"}, Unique: []int{0}, Unsafe: true}},
+	"plain":  {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, b INT, UNIQUE (a, b))", brief{Columns: []string{"id", "a", "b"}, Key: []int{0}, Unique: []int{0, 1, 2}}},
+	"order":  {"CREATE TABLE %s (a INT, b INT, c INT, PRIMARY KEY (c, a DESC))", brief{Columns: []string{"a", "b", "c"}, Key: []int{2, 0}, Unique: []int{0, 2}}},
+	"no key": {"CREATE TABLE %s (a INT, UNIQUE (a))", brief{Columns: []string{"a"}, Unique: []int{0}}},
+	"unique": {"CREATE TABLE %s (a INT, b INT NOT NULL, c VARCHAR(9) NOT NULL, UNIQUE x (a), UNIQUE y (c, b))", brief{Columns: []string{"a", "b", "c"}, Key: []int{2, 1}, Unique: []int{0, 1, 2}}},
+	"prefix": {"CREATE TABLE %s (a VARCHAR(200) NOT NULL, b INT, UNIQUE (a(10)))", brief{Columns: []string{"a", "b"}, Unique: []int{0}, Unsafe: true}},
+	"two unique": {"CREATE TABLE %s (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE a (c), UNIQUE z (b), UNIQUE y (a))",
+		brief{Columns: []string{"a", "b", "c"}, Key: []int{1}, Unique: []int{0, 1, 2}}},
 	"prefix primary": {"CREATE TABLE %s (b INT, a TEXT, PRIMARY KEY (a(10)))", brief{Columns: []string{"b", "a"}, Key: []int{1}, Unique: []int{1}, Unsafe: true}},
 	"virtual": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT, v INT AS (a + 1) VIRTUAL, UNIQUE (v))",
 		brief{Columns: []string{"id", "a", "v"}, Key: []int{0}, Unique: []int{0, 2}, Unsafe: true, Computed: true}},
@@ -80,6 +83,8 @@ var mariadbDefinitions = map[string]definition{
 	"check": {"CREATE TABLE %s (id INT PRIMARY KEY, a INT CHECK (a > 0))", brief{Columns: []string{"id", "a"}, Key: []int{0}, Unique: []int{0}}},
 	"hash": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT NOT NULL, u VARCHAR(4000), UNIQUE (t), UNIQUE (u))",
 		brief{Columns: []string{"id", "t", "u", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}, Key: []int{0}, Unique: []int{0, 1, 2, 3, 4}, Unsafe: true}},
+	"hash by order": {"CREATE TABLE %s (a TEXT NOT NULL, b INT NOT NULL, UNIQUE a (a), UNIQUE b (b))",
+		brief{Columns: []string{"a", "b", "DB_ROW_HASH_1"}, Key: []int{1}, Unique: []int{0, 1, 2}, Unsafe: true}},
 	"versioned": {"CREATE TABLE %s (id INT PRIMARY KEY, t TEXT, UNIQUE (t)) WITH SYSTEM VERSIONING",
 		brief{Columns: []string{"id", "t", "row_start", "row_end", "DB_ROW_HASH_1"}, Key: []int{0}, Unique: []int{0, 1, 4}, Unsafe: true, Ordered: "system-versioned"}},
 	"versions named": {"CREATE TABLE %s (id INT PRIMARY KEY, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
@@ -249,4 +254,72 @@ func TestForeignKeysOfLowerCaseNames(t *testing.T) {
 			t.Errorf("%s: group %q, actions %t", name, table.Group, table.Actions)
 		}
 	}
+}
+
+// Where there is no primary key, the key is the one that the server takes for it, in whatever order its indexes have been
+// made and named: that of its before-images under binlog_row_image=MINIMAL.
+func TestKeyIsTheServers(t *testing.T) {
+	const three = "CREATE TABLE d.%s (a INT NOT NULL, b INT NOT NULL, c INT NOT NULL, d VARCHAR(20) NOT NULL, n INT, UNIQUE q (d(3)), UNIQUE n (n), UNIQUE z (b), UNIQUE y (a))"
+	cases := []struct {
+		made       []string // with %s for the name
+		key        []int
+		notMariaDB bool // it looks for rows by another index, and logs whole images
+	}{
+		{[]string{three}, []int{1}, false},
+		{[]string{three, "ALTER TABLE d.%s ADD UNIQUE b (c, a)"}, []int{1}, false},
+		{[]string{three, "ALTER TABLE d.%s DROP KEY z, ADD UNIQUE b (b)"}, []int{0}, false},
+		{[]string{three, "ALTER TABLE d.%s RENAME KEY z TO zz, RENAME KEY y TO a"}, []int{1}, false},
+		{[]string{three, "ALTER TABLE d.%s MODIFY b INT NULL"}, []int{0}, false},
+		{[]string{three, "ALTER TABLE d.%s MODIFY b INT NULL", "ALTER TABLE d.%s MODIFY b INT NOT NULL"}, []int{0}, false},
+		{[]string{three, "ALTER TABLE d.%s DROP KEY z, DROP KEY y, ADD UNIQUE x (c DESC, b)"}, []int{2, 1}, false},
+		{[]string{three, "ALTER TABLE d.%s DROP KEY z, DROP KEY y", "ALTER TABLE d.%s MODIFY n INT NOT NULL"}, []int{4}, true},
+		{[]string{three, "ALTER TABLE d.%s ADD PRIMARY KEY (c)"}, []int{2}, false},
+	}
+	onBoth(t, func(t *testing.T, s *site) {
+		s.run("CREATE DATABASE d")
+		logged := dial(t, s.server)
+		mustExec(t, logged, "SET SESSION binlog_row_image=MINIMAL")
+		for i, c := range cases {
+			name := fmt.Sprintf("t%d", i)
+			for _, sql := range c.made {
+				s.run(fmt.Sprintf(sql, name))
+			}
+			mustExec(t, logged, "INSERT INTO d."+name+" VALUES (1, 2, 3, 'd', 4)", "DELETE FROM d."+name)
+		}
+		before := map[string]binlog.Bitmap{}
+		eachEvent(t, s.Local, func(f *binlog.Format, ev *binlog.Event, cache *binlog.TableCache) (err error) {
+			if ev.Type == binlog.TypeTableMap {
+				_, err = cache.Parse(f, ev)
+			} else if ev.Type.IsRows() {
+				var rows binlog.Rows
+				if rows, err = binlog.ParseRows(f, ev, cache.Table); err == nil && rows.Kind == binlog.DeleteRows {
+					before[rows.Table.Name] = rows.Before
+				}
+			}
+			return err
+		})
+		schema := s.server.Schema()
+		defer schema.Close()
+		for i, c := range cases {
+			name := fmt.Sprintf("t%d", i)
+			table, err := schema.Table(t.Context(), "d", name)
+			s.ok(err)
+			var server []int
+			for column := range table.Columns {
+				if before[name].Has(column) {
+					server = append(server, column)
+				}
+			}
+			want, image := c.key, slices.Sorted(slices.Values(c.key))
+			if c.notMariaDB && s.Product == testrig.MariaDB {
+				want, image = nil, []int{0, 1, 2, 3, 4}
+			}
+			if !slices.Equal(server, image) {
+				t.Errorf("%q: the server's before-image has columns %v instead of %v", c.made, server, image)
+			}
+			if !slices.Equal(table.Key, want) {
+				t.Errorf("%q: key %v instead of %v", c.made, table.Key, want)
+			}
+		}
+	})
 }
