@@ -60,7 +60,7 @@ var definitions = map[string]definition{
 		brief{Columns: []string{"a", "b", "c"}}},
 	"partitioned by a month": {"CREATE TABLE %s (a INT, `c``d` DATETIME) PARTITION BY RANGE (EXTRACT(YEAR_MONTH FROM `c``d`)) SUBPARTITION BY HASH (TO_DAYS(`c``d`)) SUBPARTITIONS 2 (PARTITION p VALUES LESS THAN MAXVALUE)",
 		brief{Columns: []string{"a", "c`d"}}},
-	"partitioned by a difference": {"CREATE TABLE %s (id INT UNSIGNED PRIMARY KEY) PARTITION BY RANGE (id - 10) (PARTITION p VALUES LESS THAN MAXVALUE)",
+	"partitioned by a difference": {"CREATE TABLE %s (id INT UNSIGNED DEFAULT 20 PRIMARY KEY) PARTITION BY RANGE (id - 10) (PARTITION p VALUES LESS THAN MAXVALUE)",
 		brief{Columns: []string{"id"}, Key: []int{0}, Unique: []int{0}, Computed: true}},
 	"partitioned by a quotient": {"CREATE TABLE %s (id INT, a DATE, PRIMARY KEY (id, a)) PARTITION BY RANGE (YEAR(a)) SUBPARTITION BY HASH (id DIV 5) SUBPARTITIONS 2 (PARTITION p VALUES LESS THAN MAXVALUE)",
 		brief{Columns: []string{"id", "a"}, Key: []int{0, 1}, Unique: []int{0, 1}, Computed: true}},

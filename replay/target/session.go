@@ -196,7 +196,7 @@ func (s *Session) checkXA(ctx context.Context, b Barrier) error {
 	}
 	prepared, err := s.run.server.holdsXA(ctx, s.sender.conn, id)
 	if err == nil && !prepared {
-		err = fmt.Errorf("the target has no prepared XA transaction %s: begin with the log file that has its XA PREPARE, or look into the backup for it", id)
+		err = fmt.Errorf("the target has no prepared XA transaction %s: begin with the log file that has its XA PREPARE, look into the backup for it, or, if it was left out by --skip-gtid, leave its end out, too", id)
 	}
 	return err
 }
