@@ -193,3 +193,45 @@ func TestMoreFilesWithoutGTIDs(t *testing.T) {
 	}
 	rows(t, to, "SELECT * FROM d.t", "1 6")
 }
+
+// A transaction over both engines does not roll back as a whole. Where no GTID says that there is none, nobody runs it
+// again unasked.
+func TestBothEnginesWithoutGTIDs(t *testing.T) {
+	spec := testrig.LocalSpec{Product: testrig.MySQL, Settings: []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}}
+	source, to := testrig.LocalFor(t, spec), testrig.LocalFor(t, spec)
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.i (id INT PRIMARY KEY, n INT); CREATE TABLE d.m (n INT) ENGINE=MyISAM; INSERT INTO d.i VALUES (1, 1); INSERT INTO d.m VALUES (0); FLUSH BINARY LOGS",
+		"SET SESSION binlog_format=STATEMENT; BEGIN; UPDATE d.i SET n = 2; UPDATE d.m SET n = n + 1; INSERT INTO d.i VALUES (5, 5); COMMIT; FLUSH BINARY LOGS")
+	files := binlogs(t, source)
+	if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, to, "INSERT INTO d.i VALUES (5, 1)") // in the way of the last statement
+	cfg := replay.Config{Paths: files[1:]}
+	if _, err := run(t, to, cfg); err == nil || !strings.Contains(err.Error(), "1062") {
+		t.Fatalf("a row that is in the way: %v", err)
+	}
+	mustExec(t, to, "DELETE FROM d.i WHERE id = 5")
+	refused(t, to, cfg, "whether it has taken effect cannot be told")
+	rows(t, to, "SELECT * FROM d.m; SELECT * FROM d.i", "1 1 1")
+	mustExec(t, to, "UPDATE d.m SET n = 0")
+	cfg.ResolveIntent = "redo"
+	if _, err := run(t, to, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.m; SELECT * FROM d.i", "1 1 2 5 5")
+}
+
+// gtid_strict_mode holds a position against the server's own log, which is not of the log that is replayed.
+func TestStrictPosition(t *testing.T) {
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB})
+	to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB, Settings: []string{"gtid-strict-mode=ON"}})
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); SET SESSION gtid_domain_id=7; INSERT INTO d.t VALUES (1)")
+	mustExec(t, to, "CREATE DATABASE own; DROP DATABASE own; SET SESSION gtid_domain_id=7; CREATE DATABASE own; CREATE DATABASE own2; CREATE DATABASE own3")
+	if _, err := run(t, to, replay.Config{Paths: binlogs(t, source)}); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.t", "1")
+	if now := global(t, to, "gtid_strict_mode"); now != "1" {
+		t.Errorf("gtid_strict_mode is %s at the end", now)
+	}
+}

@@ -87,10 +87,7 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 		return x.placeRow(ctx, e, u.to, err)
 	}
 	start = time.Now()
-	if err := x.counters(ctx, u); err != nil {
-		return err
-	}
-	if err := x.run.FinishEpoch(ctx, e.number, e.gtids); err != nil {
+	if err := x.finish(ctx, u); err != nil {
 		return err
 	}
 	x.tally.stage(func(s *Stages) { s.Marks += time.Since(start).Seconds() })
@@ -99,6 +96,20 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 	e.fold.Release()
 	x.folds <- e.fold // there is room: it came from there
 	return nil
+}
+
+// finish raises counters and ends the epoch; once more where the target may have been down in between, and have lost them.
+func (x *executor) finish(ctx context.Context, u *unit) error {
+	for {
+		generation := x.run.Generation()
+		if err := x.counters(ctx, u); err != nil {
+			return err
+		}
+		err := x.run.FinishEpoch(ctx, u.epoch.number, u.epoch.gtids, generation)
+		if !errors.Is(err, target.ErrGeneration) {
+			return err
+		}
+	}
 }
 
 // counters raises the AUTO_INCREMENT counters of an epoch's tables to where the rows that it met have had them.

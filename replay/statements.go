@@ -318,6 +318,10 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 	if err := p.flush(ctx, from); err != nil {
 		return err
 	}
+	transactional, err := p.rollsBack(ctx, txn)
+	if err != nil {
+		return err
+	}
 	t, changes, err := p.steps(ctx, txn)
 	if err != nil {
 		return err
@@ -328,7 +332,7 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 	b := &barrier{
 		Barrier: target.Barrier{
 			Number: p.number, GTID: txn.GTID, Steps: t.whole(), What: t.what, From: from.String(), To: to.String(),
-			Transactional: txn.Ending == binlog.EndXID && !txn.CreateSelect && (p.flavor != binlog.MariaDB || txn.Transactional),
+			Transactional: transactional,
 		},
 		count: size, format: p.reader.Format(),
 	}
@@ -365,6 +369,20 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 	clear(p.known)
 	clear(p.sticky)
 	return nil
+}
+
+// rollsBack tells whether a transaction that does not come to its end leaves nothing behind. MySQL's logs do not tell
+// which engines took part: with a GTID they are transactional ones alone (enforce_gtid_consistency).
+func (p *planner) rollsBack(ctx context.Context, txn *binlog.Txn) (bool, error) {
+	switch {
+	case txn.Ending != binlog.EndXID || txn.CreateSelect:
+		return false, nil
+	case p.flavor == binlog.MariaDB:
+		return txn.Transactional, nil
+	case txn.GTID != binlog.GTID{}:
+		return true, nil
+	}
+	return p.allTransactional(ctx)
 }
 
 // whole is the transaction with its BEGIN and its end.

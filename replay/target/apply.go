@@ -166,6 +166,9 @@ func (a *Applier) again(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := a.run.recover(ctx)
 		if err == nil {
+			err = a.run.end(ctx, a.sender.conn.ID, a.generation)
+		}
+		if err == nil {
 			err = a.open(ctx)
 		}
 		var interrupted *InterruptedError
@@ -179,6 +182,22 @@ func (a *Applier) again(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// end ends a connection of that generation which is lost to us: the server may not know it yet, and its locks would be
+// waited for.
+func (r *Run) end(ctx context.Context, connection uint32, generation int) error {
+	const erNoSuchThread = 1094
+	return r.control(ctx, func(c *Conn) error {
+		if r.generation != generation { // the server has been started again, and its numbers may be others'
+			return nil
+		}
+		err := c.Exec(ctx, fmt.Sprintf("KILL %d", connection))
+		if errorCode(err) == erNoSuchThread {
+			return nil
+		}
+		return err
+	})
 }
 
 // done tells whether a mark is there.

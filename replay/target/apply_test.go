@@ -32,13 +32,13 @@ func TestApply(t *testing.T) {
 		s.refused(err, "chunk 1 of epoch 1", "d.u", "Duplicate entry")
 		s.expect("SELECT * FROM d.t", "1,one 2,two")
 		s.expect("SELECT chunk FROM interlock_replay.chunk", "0")
-		s.refused(r.FinishEpoch(ctx, 1, s.set("")), "1 of its 3 chunks")
+		s.refused(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()), "1 of its 3 chunks")
 
 		s.ok(a.Apply(ctx, &Chunk{Mark{1, 1}, []Step{{Statements: []string{"SET SESSION time_zone='+09:00'"}, Events: events[1]}}}))
 		s.ok(a.Apply(ctx, &Chunk{Mark: Mark{1, 2}}))
 		s.expect("SELECT * FROM d.t", "1,one 2,zwei")
 		s.expect("SELECT chunk FROM interlock_replay.chunk ORDER BY 1", "0 1 2")
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
 		s.expect("SELECT COUNT(*) FROM interlock_replay.chunk", "0")
 		s.ok(r.Finish(ctx))
 		if after := s.executed(); after != before {
@@ -115,7 +115,7 @@ func TestApplyAfterKilledConnections(t *testing.T) {
 		s.run(fmt.Sprintf("KILL %d", a.sender.conn.ID), fmt.Sprintf("KILL %d", r.conn.ID))
 		s.ok(a.Apply(ctx, chunk(2)))
 		s.run(fmt.Sprintf("KILL %d", r.conn.ID))
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
 		s.expect("SELECT * FROM d.t", "0 1 2")
 		_, err = s.server.Open(ctx, spec("run"))
 		s.refused(err, "another replay is running", "process", "since")
@@ -180,7 +180,7 @@ func (s *site) killOnce(round, chunks, killAfter int, interrupted, losses *int) 
 			s.ok(<-up)
 		}
 		if err == nil {
-			err = r.FinishEpoch(s.t.Context(), number, s.set(""))
+			err = r.FinishEpoch(s.t.Context(), number, s.set(""), r.Generation())
 		}
 		a.Close()
 		r.Close()

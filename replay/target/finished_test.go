@@ -14,7 +14,7 @@ func (s *site) finish(fingerprint, gtids string) {
 	r := s.open(fingerprint)
 	_, err := r.BeginEpoch(s.t.Context(), Epoch{Number: 1})
 	s.ok(err)
-	s.ok(r.FinishEpoch(s.t.Context(), 1, s.set(gtids)))
+	s.ok(r.FinishEpoch(s.t.Context(), 1, s.set(gtids), r.Generation()))
 	s.ok(r.Finish(s.t.Context()))
 	s.ok(r.Close())
 	time.Sleep(1100 * time.Millisecond)
@@ -96,7 +96,7 @@ func TestFailedRunStaysFailed(t *testing.T) {
 		r := s.open("run")
 		_, err := r.BeginEpoch(ctx, Epoch{Number: 1})
 		s.ok(err)
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
 		s.ok(r.Fail(ctx, "2 were read, 1 applied: it's lost"))
 		s.ok(r.Close())
 		for _, name := range []string{"run", "another"} {
@@ -136,7 +136,7 @@ func TestResumeUnderAReloadedDump(t *testing.T) {
 		s.ok(err)
 		time.Sleep(1100 * time.Millisecond)
 		s.run("ALTER TABLE d.t FORCE") // as a counter may be set
-		s.ok(r.FinishEpoch(ctx, 2, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 2, s.set(""), r.Generation()))
 		s.ok(r.Close())
 		r = s.open("run")
 		_, err = r.BeginEpoch(ctx, Epoch{Number: 3, Chunks: 2})

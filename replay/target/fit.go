@@ -95,7 +95,7 @@ func (c *Column) layouts() ([]binlog.Column, error) {
 		// InnoDB keeps whole bytes; an engine with bit fields (MyISAM) keeps the odd bits apart.
 		return append(one(binlog.ColBit, (c.precision+7)/8<<8), one(binlog.ColBit, c.precision/8<<8|c.precision%8)...), nil
 	case "time", "datetime", "timestamp":
-		return c.temporalLayouts(), nil
+		return c.temporalLayouts()
 	case "char", "binary":
 		return one(binlog.ColString, c.octets), nil
 	case "varchar", "varbinary":
@@ -148,13 +148,17 @@ func fixedLayout(dataType string) (binlog.Column, bool) {
 
 // temporalLayouts are today's form and, where the definition says that the column still has it (MariaDB's
 // mysql56_temporal_format=OFF, show_old_temporals in MySQL), the one of before MySQL 5.6.
-func (c *Column) temporalLayouts() []binlog.Column {
+func (c *Column) temporalLayouts() ([]binlog.Column, error) {
 	now := map[string]binlog.ColumnType{"time": binlog.ColTime2, "datetime": binlog.ColDatetime2, "timestamp": binlog.ColTimestamp2}
 	before := map[string]binlog.ColumnType{"time": binlog.ColTime, "datetime": binlog.ColDatetime, "timestamp": binlog.ColTimestamp}
 	if strings.Contains(c.definition, "mariadb-5.3") || strings.Contains(c.definition, "5.5 binary format") {
-		return []binlog.Column{{Type: before[c.DataType], Meta: 0}}
+		if c.fraction > 0 { // a table map does not say how many bytes they take
+			return nil, fmt.Errorf("%s, whose fractions are kept as before MariaDB 10.1.2, is not supported: use mariadb-binlog "+
+				"(or ALTER TABLE … FORCE on the source with mysql56_temporal_format=ON, and a new backup)", c.definition)
+		}
+		return []binlog.Column{{Type: before[c.DataType], Meta: 0}}, nil
 	}
-	return []binlog.Column{{Type: now[c.DataType], Meta: uint16(c.fraction)}}
+	return []binlog.Column{{Type: now[c.DataType], Meta: uint16(c.fraction)}}, nil
 }
 
 // blobLength is how many bytes the length of a value takes.

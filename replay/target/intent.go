@@ -151,6 +151,14 @@ func (r *Run) fulfil(ctx context.Context, e Epoch, gtid string, gtids *binlog.GT
 }
 
 func (r *Run) fulfilled(ctx context.Context, c *Conn, e Epoch, gtids *binlog.GTIDSet) error {
+	last, err := lastEpoch(ctx, c, r.id)
+	if err != nil {
+		return err
+	}
+	if last != nil && last.Number == e.Number && last.Finished { // by a commit whose answer was lost
+		r.note(e, gtids)
+		return nil
+	}
 	if err := r.lookForTables(ctx, c); err != nil {
 		return err
 	}

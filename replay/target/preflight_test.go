@@ -189,7 +189,7 @@ func testRunAs(t *testing.T, local *testrig.Local, account string) {
 		func(ctx context.Context) error {
 			return run.AutoIncrement(ctx, &Table{Schema: "app", Name: "counted", Engine: "InnoDB", Columns: []Column{{Name: "id", DataType: "int", AutoIncrement: true}}, Key: []int{0}}, 7)
 		},
-		func(ctx context.Context) error { return run.FinishEpoch(ctx, 2, folded) },
+		func(ctx context.Context) error { return run.FinishEpoch(ctx, 2, folded, run.Generation()) },
 		run.Restore, run.Finish,
 	}
 	for i, step := range steps {

@@ -282,10 +282,20 @@ func (e *Epoch) same(now Epoch) error {
 	return fmt.Errorf("begin epoch %d: it does not come out the same again", was.Number)
 }
 
+// ErrGeneration is an epoch whose counters may have been lost: they are to be raised again.
+var ErrGeneration = errors.New("the target may have been down when AUTO_INCREMENT counters were raised")
+
+// Generation is that of the control connection. It changes when the target may have been down.
+func (r *Run) Generation() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.generation
+}
+
 // FinishEpoch marks the epoch finished with its GTIDs, removes its chunk rows, and adds the GTIDs to the
 // server's (gtid_purged; MariaDB: gtid_slave_pos), at most once a second. It refuses an epoch that has not as many marks
-// as chunks. An interruption before the GTIDs are with the server is made good by Publish, or the next Open.
-func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDSet) error {
+// as chunks, and with ErrGeneration one whose counters were raised in an earlier generation. An interruption before the GTIDs are with the server is made good by Publish, or the next Open.
+func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDSet, generation int) error {
 	return r.control(ctx, func(c *Conn) error {
 		last, err := lastEpoch(ctx, c, r.id)
 		if err != nil {
@@ -300,6 +310,9 @@ func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDS
 			done, err := chunksDone(ctx, c, r.id, number)
 			if err != nil {
 				return err
+			}
+			if r.generation != generation {
+				return ErrGeneration
 			}
 			if len(done) != last.Chunks {
 				return fmt.Errorf("finish epoch %d: %d of its %d chunks are marked as applied: run the same command again, it resumes", number, len(done), last.Chunks)

@@ -77,8 +77,8 @@ func TestOpen(t *testing.T) {
 		}
 		s.refused(r.Finish(ctx), "epoch 1 is unfinished")
 		s.ok(s.applier(r).Apply(ctx, &Chunk{Mark: Mark{1, 0}}))
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
-		s.ok(r.FinishEpoch(ctx, 1, s.set(""))) // an answer that was lost
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation())) // an answer that was lost
 		_, err = r.BeginEpoch(ctx, epoch)
 		s.refused(err, "epoch 1 is finished")
 		s.ok(r.Finish(ctx))
@@ -155,7 +155,7 @@ func TestGTIDs(t *testing.T) {
 			_, err := r.BeginEpoch(ctx, Epoch{Number: int64(i + 1)})
 			s.ok(err)
 			r.published = time.Time{} // long ago: see TestPublishInTime
-			s.ok(r.FinishEpoch(ctx, int64(i+1), s.set(set)))
+			s.ok(r.FinishEpoch(ctx, int64(i+1), s.set(set), r.Generation()))
 			s.expect(position, want[i])
 		}
 		s.ok(r.Close())
@@ -311,7 +311,7 @@ func TestPublishInTime(t *testing.T) {
 			t.Helper()
 			var set binlog.GTIDSet
 			set.Add(s.next(n))
-			s.ok(r.FinishEpoch(ctx, int64(n), &set))
+			s.ok(r.FinishEpoch(ctx, int64(n), &set, r.Generation()))
 		}
 		longAgo := time.Now().Add(-time.Hour)
 		begin(1)

@@ -69,7 +69,7 @@ func TestBarriers(t *testing.T) {
 		var five binlog.GTIDSet
 		five.Add(s.next(5))
 		r.published = time.Time{} // long ago
-		s.ok(r.FinishEpoch(ctx, 4, &five))
+		s.ok(r.FinishEpoch(ctx, 4, &five, r.Generation()))
 		if got, want := s.position(), map[testrig.Product]string{testrig.MySQL: foreign + ":1-5", testrig.MariaDB: "3-9-5"}[s.Product]; got != want {
 			t.Errorf("position %q instead of %q", got, want)
 		}
@@ -118,7 +118,7 @@ func TestBarrierInterrupted(t *testing.T) {
 		b := s.session(r)
 		_, err := r.BeginEpoch(ctx, Epoch{Number: 1, To: "start"})
 		s.ok(err)
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
 
 		// The connection ends itself between two statements: the first is rolled back with it.
 		cut := Barrier{Number: 2, GTID: s.next(1), What: "cut", To: "here", Transactional: true,
@@ -289,7 +289,7 @@ func TestBarriersWithoutGTIDs(t *testing.T) {
 	s.ok(b.Run(ctx, Barrier{Number: 2, What: "insert", Transactional: true, Steps: statements("BEGIN", "INSERT INTO d.t VALUES (1)", "COMMIT")}))
 	_, err := r.BeginEpoch(ctx, Epoch{Number: 3})
 	s.ok(err)
-	s.ok(r.FinishEpoch(ctx, 3, s.set(foreign+":2-3")))
+	s.ok(r.FinishEpoch(ctx, 3, s.set(foreign+":2-3"), r.Generation()))
 	s.expect("SELECT * FROM d.t", "1")
 	s.expect("SELECT @@GLOBAL.gtid_executed", "")
 	s.refused(b.Run(ctx, Barrier{Number: 4, What: "drop", Steps: statements(fmt.Sprintf("KILL %d", b.sender.conn.ID), "DROP TABLE d.t")}), "resumes")

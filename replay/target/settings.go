@@ -33,6 +33,8 @@ func (s *Server) settings() []setting {
 	if s.Flavor == binlog.MySQL {
 		return append(all, setting{"offline_mode", "1"})
 	}
+	// gtid_slave_pos is set to what a log of another server says, whatever the target's own log holds (errors 1947, 1948).
+	all = append(all, setting{"gtid_strict_mode", "0"})
 	// MariaDB has no offline_mode. read_only stops writers; an init_connect that fails stops everybody: a
 	// connection of an account without CONNECTION ADMIN is closed at its first statement, with the reason in
 	// the error log. (init_connect, MariaDB's Server System Variables.)

@@ -142,7 +142,7 @@ func TestHostileConfiguration(t *testing.T) {
 		defer r.Close()
 		_, err := r.BeginEpoch(ctx, Epoch{Number: 1, Chunks: 0})
 		s.ok(err)
-		s.ok(r.FinishEpoch(ctx, 1, s.set("")))
+		s.ok(r.FinishEpoch(ctx, 1, s.set(""), r.Generation()))
 		b := s.session(r)
 		s.ok(b.Run(ctx, Barrier{Number: 2, What: "insert", To: "x", Transactional: true, Steps: statements("BEGIN", "INSERT INTO `dü`.t SELECT SLEEP(1.2)", "COMMIT")}))
 		c := dial(t, s.server)
