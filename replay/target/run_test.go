@@ -119,6 +119,28 @@ func TestOpenOtherFormat(t *testing.T) {
 	})
 }
 
+// A start that was killed while it made the state leaves part of it, which the next one makes whole.
+func TestStateHalfMade(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		s.ok(s.open("run").Close())
+		for _, table := range []string{"setting", "failure", "intent", "chunk", "epoch", "run"} {
+			s.run("DELETE FROM interlock_replay.run", "DROP TABLE interlock_replay."+table)
+			if all, err := s.server.Status(t.Context()); err != nil || len(all) > 0 {
+				t.Errorf("without table %s: %+v, %v", table, all, err)
+			}
+			s.ok(s.server.Preflight(t.Context(), nil, s.server.Flavor))
+			r, err := s.server.Open(t.Context(), spec("run"))
+			s.ok(err)
+			s.ok(r.Close())
+		}
+		for _, table := range []string{"setting", "run"} {
+			s.run("DELETE FROM interlock_replay.run", "DROP TABLE interlock_replay."+table)
+			s.ok(s.server.DropState(t.Context(), false))
+			s.ok(s.open("run").Close())
+		}
+	})
+}
+
 func TestCanary(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *site) {
 		ctx := t.Context()

@@ -141,10 +141,10 @@ const recordColumns = "id, fingerprint, description, tunable, skip_gtids, gtids,
 const begun = "id IN (SELECT run FROM " + stateSchema + ".intent) OR EXISTS (SELECT 1 FROM " + stateSchema + ".epoch e WHERE e.run = id AND " +
 	"(number > 1 OR e.finished OR chunks = 0 OR EXISTS (SELECT 1 FROM " + stateSchema + ".chunk c WHERE c.run = e.run AND c.epoch = e.number)))"
 
-// records reads the runs that the target knows, oldest first.
+// records reads the runs that the target knows, oldest first. A state that a start was killed in the making of has none.
 func records(ctx context.Context, c *Conn) ([]record, error) {
 	rows, err := c.Query(ctx, "SELECT "+recordColumns+" FROM "+stateSchema+".run ORDER BY id")
-	if err != nil {
+	if err = absent(err); err != nil {
 		return nil, fmt.Errorf("read runs from %s: %w", stateSchema, err)
 	}
 	var all []record

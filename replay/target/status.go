@@ -35,7 +35,7 @@ func (s *Server) Status(ctx context.Context) ([]Status, error) {
 		return nil, err
 	}
 	all, err := records(ctx, c)
-	if err != nil {
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	settings, err := c.text(ctx, "SELECT COUNT(*) FROM "+stateSchema+".setting")
@@ -122,7 +122,7 @@ func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 		}
 	}
 	// A state that cannot be read holds no settings that could be: force is for that, too.
-	if err := restoreSettings(ctx, c); err != nil && (there || absent(err) != nil && !unfinished) {
+	if err := restoreSettings(ctx, c); absent(err) != nil && (there || !unfinished) {
 		return fmt.Errorf("drop state: %w", err)
 	}
 	if err := c.Exec(ctx, "DROP DATABASE "+stateSchema); err != nil {
