@@ -235,3 +235,37 @@ func TestStrictPosition(t *testing.T) {
 		t.Errorf("gtid_strict_mode is %s at the end", now)
 	}
 }
+
+// A temporary table that was open when a run was interrupted is lost, whatever was merged into one transaction since it
+// was made.
+func TestTemporaryTableBesideABatch(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.r (a INT PRIMARY KEY); CREATE TABLE d.big (id INT PRIMARY KEY, b LONGTEXT); CREATE TABLE d.tmp (a INT); FLUSH BINARY LOGS")
+		one, err := source.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer one.Close()
+		for _, sql := range []string{"SET SESSION binlog_format=STATEMENT", "USE d", "CREATE TEMPORARY TABLE tmp (a INT)", "INSERT INTO tmp VALUES (1), (2)", "INSERT INTO r SELECT a + 100 FROM tmp"} {
+			if _, err := one.Execute(sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustExec(t, source, "SET SESSION binlog_format=ROW; INSERT INTO d.big VALUES (1, REPEAT('x', 200000))")
+		if _, err := one.Execute("INSERT INTO r SELECT a FROM tmp"); err != nil {
+			t.Fatal(err)
+		}
+		files := binlogs(t, source)
+		if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.r VALUES (1)") // in the way of the last statement
+		cfg := replay.Config{Paths: files[1:]}
+		if _, err := run(t, to, cfg); err == nil || !strings.Contains(err.Error(), "1062") {
+			t.Fatalf("a row that is in the way: %v", err)
+		}
+		mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.r WHERE a = 1")
+		refused(t, to, cfg, "temporary tables were open when it was interrupted")
+	})
+}

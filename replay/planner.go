@@ -27,6 +27,7 @@ type planner struct {
 
 	state  *session.State           // as the log has set it so far
 	conn   *session.State           // as the barrier session was left; nil: untouched
+	domain uint32                   // MariaDB: its gtid_domain_id, where it is touched
 	maps   *binlog.TableCache       // of the transaction being read
 	mapRaw map[uint64][]byte        // table map events by id, for what is sent as it stands
 	tables map[string]*table        // by schema.table, until the schema may have changed
@@ -366,7 +367,9 @@ func (p *planner) flush(ctx context.Context, at cursor) error {
 	}
 	if b := p.batch; b != nil {
 		p.batch = nil
-		_, err := p.send(ctx, &unit{barrier: b.barrier(), to: at})
+		merged := b.barrier()
+		merged.temporary = p.temporary.open()
+		_, err := p.send(ctx, &unit{barrier: merged, to: at})
 		return err
 	}
 	e := p.epoch

@@ -200,6 +200,9 @@ DELIMITER ;
 			SET SESSION binlog_row_image = MINIMAL; CREATE TABLE m (id INT PRIMARY KEY, a INT DEFAULT 7, b VARCHAR(10), c INT AS (a + 1) STORED, UNIQUE (b)); INSERT INTO m (id, b) VALUES (1, 'x'), (2, 'y'); UPDATE m SET a = 3 WHERE id = 1; UPDATE m SET b = 'z' WHERE id = 2; DELETE FROM m WHERE id = 1; INSERT INTO m (id) VALUES (1); UPDATE m SET id = 9 WHERE id = 2; SET SESSION binlog_row_image = FULL; SET SESSION binlog_alter_two_phase = ON; ALTER TABLE m ADD COLUMN n INT; INSERT INTO m (id, n) VALUES (50, 1);
 			CREATE ROLE r1; GRANT SELECT ON b1.* TO r1; CREATE USER amy@localhost; GRANT r1 TO amy@localhost; CREATE TABLE u (id UUID PRIMARY KEY, i INET6); INSERT INTO u VALUES ('123e4567-e89b-12d3-a456-426655440000', '::1'), ('00000000-e89b-12d3-a456-426655440000', '::2'); UPDATE u SET i = '::3'; DELETE FROM u WHERE i = '::3' LIMIT 1;
 			CREATE OR REPLACE TABLE u AS SELECT * FROM m; UPDATE u SET a = 8; SELECT SETVAL(s, 100);`
+		all["a definer who is nobody"] = `CREATE DATABASE z4; USE z4; CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a BIGINT, b BIGINT); CREATE TABLE audit (k INT, n INT); CREATE USER carl@localhost; GRANT ALL ON z4.* TO carl@localhost; INSERT INTO audit VALUES (1, 0);
+			CREATE DEFINER=carl@localhost TRIGGER tr AFTER INSERT ON t FOR EACH ROW UPDATE audit SET n = n + 1; INSERT INTO t (a) VALUES (1); SET SESSION binlog_format = STATEMENT; INSERT INTO t (a) VALUES (2);
+			INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id); SET SESSION gtid_domain_id = 3; INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id); SET SESSION gtid_domain_id = 0; INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id);`
 		// Workloads 1039 and 1222 of the differential test.
 		all["computed under another time zone"] = `CREATE DATABASE z1; USE z1; SET time_zone = '+00:00'; CREATE TABLE t (k INT, ts TIMESTAMP(3) NOT NULL, a INT, g VARCHAR(60) AS (CAST(ts AS CHAR)) STORED); CREATE TABLE p LIKE t; ALTER TABLE p ADD PRIMARY KEY (k);
 			INSERT INTO t (k, ts, a) VALUES (1, '2025-07-01 12:00:00.123', 1), (5, '2025-07-01 12:00:00.123', 1); INSERT INTO p (k, ts, a) SELECT k, ts, a FROM t; CREATE TABLE e (a INT); SET time_zone = '+09:00'; INSERT INTO e VALUES (1); UPDATE t SET a = 2 WHERE k = 1; UPDATE p SET a = 2 WHERE k = 1; UPDATE p SET k = 9 WHERE k = 5; CREATE TABLE f (a INT); DELETE FROM t WHERE k = 1;`
@@ -314,12 +317,12 @@ func global(t *testing.T, l *testrig.Local, name string) string {
 	return strings.TrimSpace(out)
 }
 
-// closing is the variable that closes a server to others.
+// closing tells, of a server's variables, whether it is closed to others.
 func closing(p testrig.Product) string {
 	if p == testrig.MySQL {
 		return "offline_mode"
 	}
-	return "read_only"
+	return "init_connect <> ''"
 }
 
 // mustExec runs scripts, each in a session of its own.
@@ -341,7 +344,11 @@ func TestReviewSettingsOfAFinishedRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustExec(t, both.ours, "SET sql_log_bin=0; REPLACE INTO interlock_replay.setting VALUES ('"+closing(p)+"', '0', '1'); SET GLOBAL "+closing(p)+"=1")
+		closed := "'offline_mode', '0', '1'); SET GLOBAL offline_mode=1"
+		if p == testrig.MariaDB {
+			closed = "'init_connect', '', 'DO 1'); SET GLOBAL init_connect='DO 1'"
+		}
+		mustExec(t, both.ours, "SET sql_log_bin=0; REPLACE INTO interlock_replay.setting VALUES ("+closed)
 		if _, err := run(t, both.ours, replay.Config{Paths: files[:both.seen]}); err != nil {
 			t.Fatal(err)
 		}

@@ -128,8 +128,7 @@ func (p *planner) appendRows(ctx context.Context, txn *binlog.Txn, size counts) 
 // merge appends the steps of a transaction without its BEGIN and COMMIT.
 func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size counts, rows bool) error {
 	at := cursor{Txn: txn.Start}
-	// A change of autocommit would commit what stands before it.
-	if b := p.batch; b != nil && (b.full() && p.resume == nil || setsAutocommit(t.prelude)) {
+	if b := p.batch; b != nil && (b.full() && p.resume == nil || endsTransaction(t.prelude)) {
 		if err := p.flush(ctx, at); err != nil {
 			return err
 		}
@@ -180,9 +179,11 @@ func addStatements(steps *[]target.Step, statements []string) {
 	s.Statements = append(s.Statements, statements...)
 }
 
-func setsAutocommit(statements []string) bool {
-	for _, s := range statements {
-		if strings.Contains(s, "autocommit") {
+// endsTransaction tells whether settings cannot go on in a transaction: a change of autocommit would commit it, one of
+// gtid_domain_id is refused in it.
+func endsTransaction(sets []string) bool {
+	for _, s := range sets {
+		if strings.Contains(s, "@@session.autocommit=") || strings.Contains(s, "@@session.gtid_domain_id=") {
 			return true
 		}
 	}
@@ -215,6 +216,11 @@ func (p *planner) steps(ctx context.Context, txn *binlog.Txn) (t txnSteps, chang
 		if txn.Ending == binlog.EndPrepare {
 			t.begin = []string{"XA START " + txn.XID}
 		}
+	}
+	if p.flavor == binlog.MariaDB && txn.HasStatements && (p.conn == nil || p.domain != txn.GTID.Domain) {
+		// Statements can name it, and it cannot be set behind the BEGIN.
+		t.prelude = append(t.prelude, fmt.Sprintf("SET @@session.gtid_domain_id=%d", txn.GTID.Domain))
+		p.domain = txn.GTID.Domain
 	}
 	for ev, err := range p.reader.Events(ctx) {
 		if err != nil {

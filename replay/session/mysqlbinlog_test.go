@@ -29,7 +29,7 @@ type session struct {
 
 // leftToOthers are variables that are the target's to set: GTIDs, and what mysqlbinlog sets at its top.
 var leftToOthers = map[string]bool{
-	"gtid_next": true, "gtid_seq_no": true, "gtid_domain_id": true, "server_id": true, "skip_parallel_replication": true,
+	"gtid_next": true, "gtid_seq_no": true, "gtid_domain_id": true, "skip_parallel_replication": true,
 	"pseudo_slave_mode": true, "completion_type": true, "@old_completion_type": true, "max_delayed_threads": true,
 }
 

@@ -117,6 +117,9 @@ func (s *State) seeQuery(f *binlog.Format, ev *binlog.Event) error {
 	s.seen = true
 	s.statement = statement{sql: textOf(q.SQL), errorCode: q.ErrorCode, at: ev.At, bounds: transactional(q.Verb) && !bytes.Contains(q.SQL, []byte{'\\'})}
 	s.nums[timestamp] = int64(ev.Timestamp)*1e6 + int64(s.lastParsed.microseconds)
+	if s.flavor == binlog.MariaDB && ev.ServerID != 0 {
+		s.nums[serverID] = int64(ev.ServerID) // statements can name it
+	}
 	if s.nums[threadID] == unset || ev.Flags&flagThreadSpecific != 0 {
 		s.nums[threadID] = int64(q.ThreadID)
 	}

@@ -32,6 +32,7 @@ const (
 	requirePrimaryKey
 	tableEncryption
 	cascadeTriggers
+	serverID // MariaDB
 	settings // their number
 )
 
@@ -55,6 +56,7 @@ var settingNames = [settings]string{
 	"@@session.character_set_client", "@@session.collation_connection", "@@session.collation_server",
 	"@@session.lc_time_names", "@@session.collation_database", "@@session.default_collation_for_utf8mb4",
 	"@@session.sql_require_primary_key", "@@session.default_table_encryption", "@@session.enable_cascade_triggers",
+	"@@session.server_id",
 }
 
 // since are the first versions of MySQL that know a setting, as the comments around it in mysqlbinlog's output

@@ -19,7 +19,7 @@ import (
 //
 // of which a log without DDL and accounts uses SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS,
 // RELOAD, REPLICATION CLIENT, REPLICATION_APPLIER, SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN and CONNECTION_ADMIN; in
-// MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, READ_ONLY ADMIN, SLAVE MONITOR,
+// MariaDB SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS, SUPER, SLAVE MONITOR,
 // REPLICATION SLAVE ADMIN and DELETE HISTORY, and where SUPER does not hold them any more BINLOG REPLAY, BINLOG ADMIN and
 // CONNECTION ADMIN.
 func (s *Server) Preflight(ctx context.Context, log *binlog.Survey, flavor binlog.Flavor) error {
@@ -239,7 +239,6 @@ func (p *preflight) probes() []probe {
 		{"SET SESSION sql_log_bin=0", "BINLOG ADMIN", 0},
 		{keep("max_allowed_packet"), "SUPER", 0},
 		{keep("init_connect"), "CONNECTION ADMIN", 0},
-		{keep("read_only"), "READ_ONLY ADMIN", 0},
 		{"SELECT COUNT(*) FROM information_schema.INNODB_TRX", "PROCESS", 0},
 	}
 }

@@ -102,9 +102,9 @@ func testMinimalAccount(t *testing.T, local *testrig.Local, c *Conn, log *binlog
 	static := "PROCESS, RELOAD, REPLICATION CLIENT"
 	named := []string{"RELOAD", "REPLICATION_APPLIER", "PROCESS", "SELECT", "ALTER", "CONNECTION_ADMIN"}
 	if local.Product == testrig.MariaDB {
-		all = "BINLOG REPLAY, BINLOG ADMIN, CONNECTION ADMIN, READ_ONLY ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN, DELETE HISTORY"
+		all = "BINLOG REPLAY, BINLOG ADMIN, CONNECTION ADMIN, SLAVE MONITOR, REPLICATION SLAVE ADMIN, DELETE HISTORY"
 		static = "PROCESS, SUPER"
-		named = []string{"SUPER", "PROCESS", "SELECT", "ALTER", "READ_ONLY ADMIN"} // in 10.11 SUPER holds the others
+		named = []string{"SUPER", "PROCESS", "SELECT", "ALTER"} // in 10.11 SUPER holds the others
 	}
 	mustExec(t, c, "CREATE USER `min@x`@localhost", "GRANT "+table+", "+static+" ON *.* TO `min@x`@localhost", "GRANT "+all+" ON *.* TO `min@x`@localhost")
 	mustExec(t, c, "CREATE TABLE app.counted (id INT AUTO_INCREMENT PRIMARY KEY)")

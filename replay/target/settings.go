@@ -35,11 +35,11 @@ func (s *Server) settings() []setting {
 	}
 	// gtid_slave_pos is set to what a log of another server says, whatever the target's own log holds (errors 1947, 1948).
 	all = append(all, setting{"gtid_strict_mode", "0"})
-	// MariaDB has no offline_mode. read_only stops writers; an init_connect that fails stops everybody: a
-	// connection of an account without CONNECTION ADMIN is closed at its first statement, with the reason in
-	// the error log. (init_connect, MariaDB's Server System Variables.)
-	return append(all, setting{"read_only", "1"},
-		setting{"init_connect", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed by interlock replay'"})
+	// MariaDB has no offline_mode. An init_connect that fails stops everybody: a connection of an account without
+	// CONNECTION ADMIN is closed at its first statement, with the reason in the error log (init_connect, MariaDB's
+	// Server System Variables). Not read_only: what the log's statements fire runs with the rights of its definer, who
+	// may not write then.
+	return append(all, setting{"init_connect", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed by interlock replay'"})
 }
 
 // Settings closes the target to others and sets what a run needs, keeping what was there in interlock_replay
@@ -53,7 +53,12 @@ func (r *Run) Settings(ctx context.Context) error {
 // either the server was restarted and has forgotten ours, or somebody has changed it since. (A restarted server
 // whose configuration says what we had set cannot be told from one that was not: it gets what it had before.)
 func (r *Run) Restore(ctx context.Context) error {
-	return r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+	err := r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+	const erAccessDenied = 1045
+	if errorCode(err) == erAccessDenied { // the log has changed our account: the connection that we have lives on
+		return r.control(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+	}
+	return err
 }
 
 // withConn opens a connection for f, whose statements are not logged. It is one of its own, so that whoever holds
@@ -172,7 +177,7 @@ func keptSettings(ctx context.Context, c *Conn) ([]kept, error) {
 
 func closes(name string) int {
 	switch name {
-	case "offline_mode", "read_only", "init_connect":
+	case "offline_mode", "init_connect":
 		return 1
 	}
 	return 0

@@ -154,7 +154,7 @@ func TestSettingsAllOrNone(t *testing.T) {
 		if s.Flavor == binlog.MySQL {
 			mustExec(t, root, "REVOKE CONNECTION_ADMIN ON *.* FROM weak@localhost", "REVOKE SUPER ON *.* FROM weak@localhost")
 		} else {
-			mustExec(t, root, "REVOKE READ_ONLY ADMIN ON *.* FROM weak@localhost")
+			mustExec(t, root, "REVOKE CONNECTION ADMIN ON *.* FROM weak@localhost")
 		}
 		before := values(t, root, s)
 		weak := connect(t, Options{Socket: local.Socket, User: "weak"})
