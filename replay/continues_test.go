@@ -159,6 +159,28 @@ func TestGTIDsTurnedOnInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows(t, to, "SELECT * FROM d.t ORDER BY id", "1 3 2 4")
+	fresh := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL})
+	mustExec(t, fresh, "SET sql_log_bin=0; CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, n INT); INSERT INTO d.t VALUES (1, 1)")
+	for _, before := range []bool{false, true} {
+		if s, err := run(t, fresh, replay.Config{Paths: cfg.Paths}); err != nil || s.Before != before {
+			t.Errorf("all of it, and once more: %+v, %v", s, err)
+		}
+	}
+}
+
+// An account that the log changes is let in no more. What the run has set is put back all the same.
+func TestLogChangesTheAccount(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1); ALTER USER root@localhost IDENTIFIED BY 'other'")
+		if _, err := run(t, to, replay.Config{Paths: binlogs(t, source)}); err != nil {
+			t.Errorf("the account's password was changed at the end: %v", err)
+		}
+		client := to.Client(t.Context(), "-uroot", "-pother", "-N", "-e", "SELECT @@GLOBAL."+closing(p)+", (SELECT COUNT(*) FROM d.t)")
+		if out, err := client.Output(); err != nil || strings.Join(strings.Fields(string(out)), " ") != "0 1" {
+			t.Errorf("closed, and rows: %q, %v", out, err)
+		}
+	})
 }
 
 // Without GTIDs a run over more files than a finished one would begin at the same place again.
@@ -192,6 +214,9 @@ func TestMoreFilesWithoutGTIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows(t, to, "SELECT * FROM d.t", "1 6")
+	if s, err := run(t, to, replay.Config{Paths: copied}); err != nil || !s.Before {
+		t.Errorf("the first command once more: %+v, %v", s, err)
+	}
 }
 
 // A transaction over both engines does not roll back as a whole. Where no GTID says that there is none, nobody runs it

@@ -100,7 +100,8 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 
 // finish raises counters and ends the epoch; once more where the target may have been down in between, and have lost them.
 func (x *executor) finish(ctx context.Context, u *unit) error {
-	for {
+	const most = 20
+	for n := 1; ; n++ {
 		generation := x.run.Generation()
 		if err := x.counters(ctx, u); err != nil {
 			return err
@@ -108,6 +109,9 @@ func (x *executor) finish(ctx context.Context, u *unit) error {
 		err := x.run.FinishEpoch(ctx, u.epoch.number, u.epoch.gtids, generation)
 		if !errors.Is(err, target.ErrGeneration) {
 			return err
+		}
+		if n == most {
+			return &target.InterruptedError{What: fmt.Sprintf("lost the connection to the target %d times at the end of one epoch", n), Err: err}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -151,7 +152,7 @@ func (r *runner) partly() bool {
 // openRun finds or makes the run. A statement that was running at a crash may need a person's word.
 func (r *runner) openRun(ctx context.Context, have *binlog.GTIDSet) (*target.Run, error) {
 	run, err := r.server.Open(ctx, r.spec(have))
-	if err == nil && run.Resumed && run.Spec.Tunable["plan"] != planVersion {
+	if err == nil && run.Resumed && !run.Done && run.Spec.Tunable["plan"] != planVersion {
 		run.Close()
 		return nil, fmt.Errorf("resume run: it was begun by a version that plans otherwise (%s, this one %s): go on with that version, or restore the backup and begin again", run.Spec.Tunable["plan"], planVersion)
 	}
@@ -212,8 +213,11 @@ func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *bi
 		start.File = r.log.Files[0].Name
 	}
 	fingerprint := r.spec(have).Fingerprint
+	if slices.ContainsFunc(runs, func(one target.Status) bool { return one.Done && one.Fingerprint == fingerprint }) {
+		return nil // it is finished, or superseded
+	}
 	for _, one := range runs {
-		if !one.Done || one.Fingerprint == fingerprint || one.Epoch.To == "" {
+		if !one.Done || one.Epoch.To == "" {
 			continue
 		}
 		to, err := parseCursor(one.Epoch.To)
@@ -353,7 +357,7 @@ func (r *runner) finish(ctx context.Context) error {
 	if err := r.run.Restore(ctx); err != nil {
 		return fmt.Errorf("the log is replayed, but the server's settings are not put back: %w", err)
 	}
-	set, err := r.server.GTIDSet(ctx)
+	set, err := r.run.GTIDSet(ctx)
 	if err != nil {
 		return err
 	}

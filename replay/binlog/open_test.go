@@ -453,6 +453,10 @@ func TestNumbersRise(t *testing.T) {
 			whole := starts(t, log)
 			at := slices.IndexFunc(whole, func(txn *binlog.Txn) bool { return strings.Contains(test.want, " "+txn.GTID.String()+" comes") })
 			stopAsSaid(t, dir, test.name, whole[:at])
+			// Begun with it, it comes behind what was passed over.
+			if _, err := log.SurveyRange(t.Context(), whole[at].Start, binlog.Position{}, nil); err == nil || !strings.Contains(err.Error(), "do not rise") {
+				t.Errorf("from %s: %v", whole[at].Start, err)
+			}
 			// Behind it the log rises again.
 			if from := whole[at].End; at < len(whole)-1 {
 				if survey, err := log.SurveyRange(t.Context(), from, binlog.Position{}, nil); err != nil || survey.Transactions != int64(len(whole)-at-1) {

@@ -19,6 +19,7 @@ type Reader struct {
 	have   bool  // a transaction has been read, and Events gives its events
 	done   bool
 	stop   place     // where Next ends
+	passed GTIDSet   // of the transactions before the start in its file
 	inner  *inflater // of Events; the grouper has its own
 	slab   []Event   // where the next Events come from: one allocation for many
 
@@ -99,7 +100,11 @@ func (r *Reader) forward(to Position) error {
 	r.scan.verify, r.group.passing = false, true
 	for r.scan.offset < offset {
 		at := r.scan.offset
-		if _, err := r.event(&Header{}); err != nil {
+		whole, err := r.event(&Header{})
+		if whole {
+			r.passed.Add(r.group.txn.GTID)
+		}
+		if err != nil {
 			var torn *tornError
 			if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 				return fmt.Errorf("read from %s: the file's last event begins at %d", to, at)

@@ -41,7 +41,7 @@ func (l *Log) Survey(ctx context.Context, progress func(bytes int64)) (*Survey, 
 // SurveyRange is Survey of the part of a log between two positions, each zero for the log's own end. What lies
 // outside is not looked at: so a log can be replayed up to what cannot be, and on behind it.
 func (l *Log) SurveyRange(ctx context.Context, from, to Position, progress func(bytes int64)) (*Survey, error) {
-	p := surveyor{log: l, found: &Survey{GTIDs: &GTIDSet{}, Firsts: &GTIDSet{}}, progress: progress, from: from, to: to}
+	p := surveyor{log: l, passed: &GTIDSet{}, found: &Survey{GTIDs: &GTIDSet{}, Firsts: &GTIDSet{}}, progress: progress, from: from, to: to}
 	first := 0
 	if from != (Position{}) {
 		if first = l.find(from.File); first < 0 {
@@ -80,6 +80,7 @@ type surveyor struct {
 	found    *Survey
 	progress func(int64)
 	from, to Position
+	passed   *GTIDSet // before the range, in the file where it begins
 
 	// Of the current file.
 	reader    *Reader
@@ -106,6 +107,9 @@ func (p *surveyor) file(ctx context.Context, number int) error {
 	}
 	if err != nil {
 		return err
+	}
+	if p.partial {
+		p.passed = &r.passed
 	}
 	defer r.Close()
 	if err := r.StopAt(p.to); err != nil {
@@ -218,6 +222,9 @@ func (p *surveyor) rises(t *Txn) error {
 		return nil
 	}
 	last, ok := p.found.GTIDs.last[t.GTID.Domain]
+	if !ok {
+		last, ok = p.passed.last[t.GTID.Domain]
+	}
 	if !ok && p.found.Before != nil {
 		last, ok = p.found.Before.last[t.GTID.Domain]
 	}

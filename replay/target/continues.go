@@ -28,7 +28,7 @@ func (p *preflight) gtids(ctx context.Context) ([]error, error) {
 	if !p.server.GTIDs {
 		return nil, nil
 	}
-	if both := p.log.GTIDs.Intersect(executed); p.log.Anonymous != (binlog.Position{}) && !both.Empty() {
+	if both := p.log.GTIDs.Intersect(executed); p.log.Anonymous != (binlog.Position{}) && !both.Empty() && !p.asLeft(executed) {
 		return []error{fmt.Errorf("the log has transactions without a GTID, the first at %s, and the server has GTIDs of the same log, %s: "+
 			"which of those without one it has, nothing tells, and they would be applied again (begin with the first transaction that it has not: "+
 			"--start-position; the first one with a GTID is at %s)", p.log.Anonymous, shorten(both.String()), p.log.FirstGTID)}, nil
@@ -63,14 +63,10 @@ func (s *Server) resetGTIDs() string {
 // stale refuses to go by GTIDs that are still those of a finished run where tables were made since: a dump was loaded over
 // what it left behind, most likely, which does not take them back. All that the dump lacks would be taken for applied.
 func (p *preflight) stale(ctx context.Context, executed *binlog.GTIDSet) ([]error, error) {
-	n := len(p.state.finished)
-	if p.log.Partial && !p.skips(executed) { // they do not matter
+	if p.log.Partial && !p.skips(executed) || !p.asLeft(executed) { // they do not matter
 		return nil, nil
 	}
-	if n == 0 || executed.Empty() || !executed.Equal(p.state.finished[n-1].gtids) {
-		return nil, nil
-	}
-	made, err := madeSince(ctx, p.conn, finishedAt(p.state.finished[n-1].id))
+	made, err := madeSince(ctx, p.conn, finishedAt(p.state.finished[len(p.state.finished)-1].id))
 	if err != nil || len(made) == 0 {
 		return nil, err
 	}
@@ -82,6 +78,12 @@ func (p *preflight) stale(ctx context.Context, executed *binlog.GTIDSet) ([]erro
 // skips tells whether part of the log is taken for applied.
 func (p *preflight) skips(executed *binlog.GTIDSet) bool {
 	return executed.ContainsAny(p.log.GTIDs) || executed.ContainsAny(p.log.Firsts)
+}
+
+// asLeft tells whether GTIDs are those that the last finished run has left behind.
+func (p *preflight) asLeft(executed *binlog.GTIDSet) bool {
+	n := len(p.state.finished)
+	return n > 0 && !executed.Empty() && executed.Equal(p.state.finished[n-1].gtids)
 }
 
 // setGTIDs are the statements that say what a server has.

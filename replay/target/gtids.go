@@ -29,3 +29,12 @@ func (s *Server) GTIDSet(ctx context.Context) (set *binlog.GTIDSet, err error) {
 	})
 	return set, err
 }
+
+// GTIDSet is Server.GTIDSet over the connection that the run has: the log may have changed its account.
+func (r *Run) GTIDSet(ctx context.Context) (set *binlog.GTIDSet, err error) {
+	err = r.control(ctx, func(c *Conn) error {
+		set, err = r.server.gtidSet(ctx, c)
+		return err
+	})
+	return set, err
+}

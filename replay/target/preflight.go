@@ -94,6 +94,7 @@ type preflight struct {
 type ownState struct {
 	ours       map[string]string // variables as we have set them
 	unfinished bool              // a run has begun to change the server, and not ended
+	started    bool              // a run has been started, and not ended
 	finished   []finishedRun
 }
 
@@ -122,6 +123,7 @@ func readOwnState(ctx context.Context, c *Conn, flavor binlog.Flavor) (ownState,
 	}
 	for _, row := range rows {
 		if row[2].Text == "0" {
+			state.started = true
 			state.unfinished = state.unfinished || row[3].Text != "0"
 			continue
 		}

@@ -52,7 +52,7 @@ func (p *preflight) replication(ctx context.Context) ([]error, error) {
 // those of a run of ours that was killed end with the packet of statements that they are in.
 func (p *preflight) clients(ctx context.Context) ([]error, error) {
 	patience := 2 * time.Second
-	if p.state.unfinished {
+	if p.state.started {
 		patience = 20 * time.Second
 	}
 	watchers, err := p.watchers(ctx)

@@ -54,9 +54,14 @@ func (r *Run) Settings(ctx context.Context) error {
 // whose configuration says what we had set cannot be told from one that was not: it gets what it had before.)
 func (r *Run) Restore(ctx context.Context) error {
 	err := r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
-	const erAccessDenied = 1045
-	if errorCode(err) == erAccessDenied { // the log has changed our account: the connection that we have lives on
-		return r.control(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// The log may have changed our account, or have taken from it what lets it in: the connection that we have lives on.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if restoreSettings(ctx, r.conn) == nil {
+		return nil
 	}
 	return err
 }
