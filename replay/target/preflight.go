@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"interlock/replay/binlog"
@@ -117,24 +116,21 @@ func readOwnState(ctx context.Context, c *Conn, flavor binlog.Flavor) (ownState,
 	for _, row := range rows {
 		state.ours[row[0].Text] = row[1].Text
 	}
-	rows, err = c.Query(ctx, "SELECT id, gtids, finished IS NOT NULL, "+begun+" FROM "+stateSchema+".run ORDER BY id")
-	if err = absent(err); err != nil {
-		return state, wrapState("read runs", err)
+	all, err := records(ctx, c)
+	if err != nil {
+		return state, err
 	}
-	for _, row := range rows {
-		if row[2].Text == "0" {
+	for _, one := range all {
+		if !one.done {
 			state.started = true
-			state.unfinished = state.unfinished || row[3].Text != "0"
+			state.unfinished = state.unfinished || one.begun
 			continue
 		}
-		var done finishedRun
-		if done.id, err = strconv.ParseInt(row[0].Text, 10, 64); err == nil {
-			done.gtids, err = binlog.ParseGTIDSet(flavor, row[1].Text)
-		}
+		gtids, err := binlog.ParseGTIDSet(flavor, one.gtids)
 		if err != nil {
-			return state, wrapState("read runs", err)
+			return state, wrapState("read GTIDs", err)
 		}
-		state.finished = append(state.finished, done)
+		state.finished = append(state.finished, finishedRun{one.id, gtids})
 	}
 	return state, nil
 }

@@ -294,7 +294,8 @@ func (r *Run) Generation() int {
 
 // FinishEpoch marks the epoch finished with its GTIDs, removes its chunk rows, and adds the GTIDs to the
 // server's (gtid_purged; MariaDB: gtid_slave_pos), at most once a second. It refuses an epoch that has not as many marks
-// as chunks, and with ErrGeneration one whose counters were raised in an earlier generation. An interruption before the GTIDs are with the server is made good by Publish, or the next Open.
+// as chunks, and with ErrGeneration one whose counters were raised in an earlier generation. An interruption before the
+// GTIDs are with the server is made good by Publish, or the next Open.
 func (r *Run) FinishEpoch(ctx context.Context, number int64, gtids *binlog.GTIDSet, generation int) error {
 	return r.control(ctx, func(c *Conn) error {
 		last, err := lastEpoch(ctx, c, r.id)
