@@ -182,6 +182,7 @@ DELIMITER ;
 			SET SESSION binlog_row_image = MINIMAL; CREATE TABLE m (id INT PRIMARY KEY, a INT DEFAULT 7, b VARCHAR(10), c INT AS (a + 1) STORED, UNIQUE (b)); INSERT INTO m (id, b) VALUES (1, 'x'), (2, 'y'); UPDATE m SET a = 3 WHERE id = 1; UPDATE m SET b = 'z' WHERE id = 2; DELETE FROM m WHERE id = 1; INSERT INTO m (id) VALUES (1); UPDATE m SET id = 9 WHERE id = 2; SET SESSION binlog_row_image = FULL;
 			CREATE TABLE inv (id INT PRIMARY KEY, h INT INVISIBLE DEFAULT 3, g POINT NOT NULL SRID 0, SPATIAL KEY (g)); INSERT INTO inv (id, g) VALUES (1, POINT(1, 2)); UPDATE inv SET h = 4, g = POINT(3, 4); SET SESSION sql_generate_invisible_primary_key = ON; CREATE TABLE gipk (a INT); INSERT INTO gipk VALUES (1), (2); DELETE FROM gipk WHERE a = 1; SET SESSION sql_generate_invisible_primary_key = OFF; SET SESSION binlog_transaction_compression = ON; INSERT INTO gipk VALUES (4), (5); UPDATE gipk SET a = a + 1;
 			CREATE ROLE r1; GRANT SELECT ON b1.* TO r1; CREATE USER amy@localhost; GRANT r1 TO amy@localhost; SET DEFAULT ROLE r1 TO amy@localhost; SET PASSWORD FOR amy@localhost = 'p2'; GRANT SELECT ON b1.* TO amy@localhost; REVOKE SELECT ON b1.* FROM amy@localhost;`
+		all["a large format id"] = `CREATE DATABASE b3; USE b3; CREATE TABLE t (id INT PRIMARY KEY); XA START 'f', 'b', 4294967295; INSERT INTO t VALUES (1); XA END 'f', 'b', 4294967295; XA PREPARE 'f', 'b', 4294967295; XA COMMIT 'f', 'b', 4294967295; XA START 'f', '', 2147483648; INSERT INTO t VALUES (2); XA END 'f', '', 2147483648; XA PREPARE 'f', '', 2147483648; XA ROLLBACK 'f', '', 2147483648; INSERT INTO t VALUES (3);`
 		// Both tables have an index whose entries the server computes, in the session's time zone.
 		zoned := `SET time_zone = '+00:00'; CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NULL, n VARCHAR(40) AS (CAST(ts AS CHAR(30))) VIRTUAL, KEY (n)); CREATE TABLE f (id INT PRIMARY KEY, ts TIMESTAMP NULL, KEY ((CAST(ts AS CHAR(30)))));
 			INSERT INTO t (id, ts) VALUES (1, '2020-01-01 00:00:00'), (3, '2020-01-03 00:00:00'), (4, '2020-01-04 00:00:00'); INSERT INTO f SELECT id, ts FROM t; CREATE TABLE e1 (a INT);`
@@ -257,6 +258,21 @@ func TestReviewMinimalImagesOfTwoKeys(t *testing.T) {
 		}
 		if len(s.Tables) != 2 {
 			t.Errorf("tables %+v", s.Tables)
+		}
+	})
+}
+
+// A function that only a server with log_bin_trust_function_creators takes (error 1418) is made on a target without it.
+func TestReviewTrustedFunctions(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		for _, l := range []*testrig.Local{both.source, both.pipe} {
+			mustExec(t, l, "SET GLOBAL log_bin_trust_function_creators = ON")
+		}
+		both.same(t, `CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY); CREATE FUNCTION f(n INT) RETURNS INT RETURN (SELECT COUNT(*) FROM t) + n; INSERT INTO t VALUES (f(1)); ALTER FUNCTION f COMMENT 'counts';`, replay.Config{})
+		if now := global(t, both.ours, "log_bin_trust_function_creators"); now != "0" {
+			t.Errorf("log_bin_trust_function_creators is %s at the end", now)
 		}
 	})
 }

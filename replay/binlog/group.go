@@ -235,8 +235,10 @@ func (g *grouper) takePrepare(body []byte) error {
 	if c.err != nil {
 		return c.err
 	}
-	xid := formatXID(gtrid, bqual, int64(int32(binary.LittleEndian.Uint32(fixed))))
-	if g.txn.XID != xid {
+	// MySQL's format ids are unsigned.
+	format := binary.LittleEndian.Uint32(fixed)
+	xid := formatXID(gtrid, bqual, int64(format))
+	if g.txn.XID != xid && g.txn.XID != formatXID(gtrid, bqual, int64(int32(format))) {
 		return fmt.Errorf("it prepares %s in the transaction of %s", xid, g.txn.XID)
 	}
 	g.txn.Ending = EndPrepare

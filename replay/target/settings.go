@@ -27,6 +27,8 @@ func (s *Server) settings() []setting {
 		{"event_scheduler", "OFF"},
 		// New connections have it: those that are open keep theirs.
 		{"max_allowed_packet", strconv.Itoa(maxPacket)},
+		// The source took its functions as they are; a target that logs may not (error 1418).
+		{"log_bin_trust_function_creators", "1"},
 		// Data and marks share one redo log: a crash takes back both.
 		{flushSetting, "0"},
 	}
