@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"interlock/replay/binlog"
@@ -19,12 +21,25 @@ func (r *runner) open(ctx context.Context) error {
 		return err
 	}
 	r.log = log
+	if left := leftOut(log.Ignored); left != "" {
+		r.cfg.Tell("left out, not binary logs: " + left)
+	}
 	var total int64
 	for _, f := range log.Files {
 		total += f.Size
 	}
 	r.tally = newTally(total)
 	return nil
+}
+
+// leftOut names what a folder holds besides logs, a few of many; their index files are no news.
+func leftOut(ignored []string) string {
+	const most = 5
+	paths := slices.DeleteFunc(slices.Clone(ignored), func(path string) bool { return strings.HasSuffix(path, ".index") })
+	if more := len(paths) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(paths[:most], ", "), more)
+	}
+	return strings.Join(paths, ", ")
 }
 
 // look reads the log through, before anything is touched, and reaches the target meanwhile.

@@ -31,7 +31,8 @@ var (
 
 // Open opens files and folders of files, "-" being standard input, and puts them in order by what they say:
 // previous GTIDs, the next file's name in rotate events, timestamps; never by their names alone. The same
-// content twice is an error, and so is a gap between two files, a file of another flavor, an encrypted one.
+// content twice is an error, and so is a gap between two files, a file of another flavor, an encrypted one. What else
+// lies in a folder is passed over, unless its name is that of a missing one of these files.
 // Whether files hold all GTIDs up to the next one's is for Survey to find out.
 func Open(ctx context.Context, paths []string, opts OpenOptions) (*Log, error) {
 	l := &Log{}
@@ -43,10 +44,41 @@ func Open(ctx context.Context, paths []string, opts OpenOptions) (*Log, error) {
 	if len(l.Files) == 0 {
 		return nil, fmt.Errorf("open binary logs: there is none in %s", strings.Join(paths, ", "))
 	}
-	if err := l.order(); err != nil {
+	err := l.unread()
+	if err == nil {
+		err = l.order()
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// unread refuses what was passed over in a folder and has the name of a log's file that is not among those opened:
+// one that is packed in a way that is not understood, encrypted by somebody, or empty.
+func (l *Log) unread() error {
+	opened, bases := map[string]bool{}, map[string]bool{} // binlog.000012; binlog.
+	for _, f := range l.Files {
+		if base := strings.TrimRight(f.Name, "0123456789"); base != f.Name && base != "" {
+			opened[f.Name], bases[base] = true, true
+		}
+	}
+	for _, path := range l.Ignored {
+		name := filepath.Base(path)
+		for base := range bases {
+			numbered, ok := strings.CutPrefix(name, base)
+			rest := strings.TrimLeft(numbered, "0123456789")
+			if !ok || rest == numbered || opened[strings.TrimSuffix(name, rest)] {
+				continue
+			}
+			how := "it is empty or damaged: take another copy of it, or, if its server crashed while it began the file, give the others by name"
+			if rest != "" {
+				how = fmt.Sprintf("its name ends in %q, and what is read is plain, .gz or .zst: unpack it, or give the others by name", rest)
+			}
+			return fmt.Errorf("open binary logs: %s has the name of one of them and does not begin as one; %s", path, how)
+		}
+	}
+	return nil
 }
 
 // add opens what one argument stands for.

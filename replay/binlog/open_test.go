@@ -82,12 +82,13 @@ func TestOrder(t *testing.T) {
 			"binlog.000003.zst": zst.Bytes(),
 			"a-binlog.000004":   read(t, "mysql/binlog.000004"),
 			"binlog.index":      []byte("./binlog.000001\n"),
+			"binlog.000003.md5": []byte("d41d8cd98f00b204e9800998ecf8427e"), // of one that is there
 			"empty":             nil,
 		}))
 		if diff := cmp.Diff([]string{"z-binlog.000001", "y-binlog.000002.x", "binlog.000003", "a-binlog.000004"}, names(log)); diff != "" {
 			t.Error(diff)
 		}
-		if len(log.Ignored) != 2 {
+		if len(log.Ignored) != 3 {
 			t.Errorf("ignored %q", log.Ignored)
 		}
 		compressed, err := log.Survey(t.Context(), nil)
@@ -125,6 +126,9 @@ func TestRefused(t *testing.T) {
 		want  string
 	}{
 		{"nothing", map[string][]byte{"binlog.index": []byte("x")}, "there is none"},
+		{"packed otherwise", map[string][]byte{"binlog.000001": first, "binlog.000002.bz2": []byte("BZh91AY&SY")}, `its name ends in ".bz2"`},
+		{"empty", map[string][]byte{"binlog.000001": first, "binlog.000002": nil}, "give the others by name"},
+		{"damaged in its first byte", map[string][]byte{"binlog.000001": first, "binlog.000002": my("2")[1:]}, "does not begin as one"},
 		{"twice", map[string][]byte{"a": first, "b": first}, "are the same file"},
 		{"an earlier copy", map[string][]byte{"a": first, "b": first[:len(first)-100]}, "is an earlier copy of"},
 		{"both flavors", map[string][]byte{"a": first, "b": ma("1")}, "not of one chain"},
@@ -134,6 +138,7 @@ func TestRefused(t *testing.T) {
 		{"anonymous and a gap that GTIDs cannot show", map[string][]byte{"binlog.000001": first, "binlog.000002": rewrite(my("2"), true, hideGTID), "binlog.000004": my("4")}, "missing"},
 		{"a gap of MariaDB", map[string][]byte{"binlog.000001": ma("1"), "binlog.000003": ma("3")}, "missing"},
 		{"two servers", map[string][]byte{"binlog.000001": first, "binlog.000005": read(t, "mysql-small/binlog.000005")}, "missing"},
+		{"two servers without GTIDs", map[string][]byte{"binlog.000001": anonymous(t, first), "binlog.000002": anonymous(t, edit(t, my("2"), 0, func(ev []byte) { ev[5] ^= 1 }))}, "as after a failover"},
 		{"encrypted", map[string][]byte{"binlog.000001": append([]byte("\xfdbin"), first[4:]...)}, "read-from-remote-server"},
 		{"magic alone", map[string][]byte{"binlog.000001": first[:4]}, "before its first event"},
 		{"cut in the middle of a chain", map[string][]byte{"binlog.000001": first[:len(first)-100], "binlog.000002": my("2")}, "take another copy"},

@@ -228,16 +228,19 @@ func twoServers(a, b *File) string {
 // checkLink holds two files against each other by name: the rotate event of the first names the second, or,
 // where the server stopped or crashed instead, the number in the name is the next one.
 func checkLink(a, b *File) error {
+	if others := twoServers(a, b); others != "" {
+		return fmt.Errorf("order binary logs: no GTIDs prove that %s goes on where %s ends%s", b.Path, a.Path, others)
+	}
 	if a.tail == tailRotated {
 		// A renamed copy mostly still has the old name in it: host1-binlog.000012.
 		if !strings.Contains(b.Name, a.next) {
-			return fmt.Errorf("order binary logs: after %s comes %s, which is not there; the next file is %s: add the missing files, or give renamed ones their old names%s",
-				a.Path, a.next, b.Path, twoServers(a, b))
+			return fmt.Errorf("order binary logs: after %s comes %s, which is not there; the next file is %s: add the missing files, or give renamed ones their old names",
+				a.Path, a.next, b.Path)
 		}
 		return nil
 	}
 	if na, nb := number(a.Name), number(b.Name); na < 0 || nb != na+1 {
-		return fmt.Errorf("order binary logs: nothing proves that %s comes right after %s: add the missing files, or give renamed ones their old names%s", b.Path, a.Path, twoServers(a, b))
+		return fmt.Errorf("order binary logs: nothing proves that %s comes right after %s: add the missing files, or give renamed ones their old names", b.Path, a.Path)
 	}
 	if a.tail == tailOpen && a.inUse() {
 		return fmt.Errorf("order binary logs: %s was copied while its server was writing it, and %s follows: take another copy of it", a.Path, b.Path)
