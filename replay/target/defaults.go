@@ -10,9 +10,16 @@ import (
 // fileOptions are what an option file says of a connection.
 type fileOptions struct {
 	Options
+	protocol    string // tcp, socket; empty: not said
 	password    string
 	hasPassword bool
 }
+
+// The protocols of an option file.
+const (
+	protocolTCP    = "tcp"
+	protocolSocket = "socket"
+)
 
 // readsGroup tells whether the clients of both servers read a group of an option file. Sources: load_default_groups
 // in MySQL's client/mysql.cc and MariaDB's client/mysql.cc. [mariadb] is not among them: it is the server's.
@@ -159,18 +166,13 @@ func mariadbTLS(name, value string) string {
 	}
 }
 
-// setProtocol understands what chooses between socket and TCP for localhost.
+// setProtocol understands what chooses between socket and TCP for localhost, whatever else the file says before or behind it.
 func (f *fileOptions) setProtocol(value string) error {
-	switch strings.ToLower(value) {
-	case "tcp":
-		if f.Host == "" || f.Host == "localhost" {
-			f.Host = "127.0.0.1"
-		}
-	case "socket":
-	default:
-		return fmt.Errorf("%q is not supported: TCP or SOCKET", value)
+	switch f.protocol = strings.ToLower(value); f.protocol {
+	case protocolTCP, protocolSocket:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%q is not supported: TCP or SOCKET", value)
 }
 
 // cutComment takes away what follows a # outside of quotes.

@@ -11,7 +11,8 @@ import (
 )
 
 // Options say how the target is reached, as the MySQL client's options of the same names do. What is empty
-// comes from the defaults file, then from MYSQL_PWD, then from what the client takes for granted.
+// comes from the defaults file, then from MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_UNIX_PORT and MYSQL_PWD, then from what the
+// client takes for granted.
 type Options struct {
 	// DefaultsFile is an option file of which the client's groups are read ([client], [mysql], [client-server],
 	// [client-mariadb], [mariadb-client]); empty: none is, not even those that a client reads by itself.
@@ -81,6 +82,9 @@ func (o Options) resolve() (login, error) {
 		}
 		o = o.under(file)
 	}
+	if o.Host == "" && o.Socket == "" {
+		o.Host = os.Getenv("MYSQL_HOST")
+	}
 	l := login{host: o.Host, port: o.Port, socket: o.Socket, user: o.User, ca: o.SSLCA, cert: o.SSLCert, key: o.SSLKey}
 	var err error
 	if l.mode, err = parseTLSMode(o.SSLMode, o.SSLCA != ""); err != nil {
@@ -99,7 +103,7 @@ func (o Options) resolve() (login, error) {
 		}
 		l.user = me.Username
 	}
-	return l, l.place(given)
+	return l, l.place(given, file)
 }
 
 // under fills what o leaves open from a file.
@@ -109,9 +113,14 @@ func (o Options) under(file fileOptions) Options {
 			*to = from
 		}
 	}
-	if o.Socket == "" && o.Host == "" { // a place on the command line replaces the file's, it does not mix with it
-		o.Socket = file.Socket
-		o.Host = file.Host
+	// A place on the command line replaces the file's, it does not mix with it; localhost is not a place yet.
+	if o.Socket == "" {
+		if o.Host == "" {
+			o.Host = file.Host
+		}
+		if isLocalhost(o.Host) {
+			o.Socket = file.Socket
+		}
 	}
 	if o.Port == 0 {
 		o.Port = file.Port
@@ -124,27 +133,35 @@ func (o Options) under(file fileOptions) Options {
 	return o
 }
 
+func isLocalhost(host string) bool { return host == "" || host == "localhost" }
+
 // place decides between socket and TCP. Where the client would quietly prefer one of two places that were
 // named, this is an error: replay writes, and must not write to another server than was meant.
-func (l *login) place(given Options) error {
+func (l *login) place(given Options, file fileOptions) error {
 	if l.port < 0 || l.port > 65535 {
 		return fmt.Errorf("read port %d: a port is between 1 and 65535", l.port)
 	}
-	byName := l.host != "" && l.host != "localhost"
-	if byName && given.Socket != "" {
+	byName := !isLocalhost(l.host)
+	byPort := given.Socket == "" && file.protocol == protocolTCP
+	switch {
+	case byName && given.Socket != "":
 		return fmt.Errorf("choose between host %q and socket %q: give one of them", l.host, l.socket)
-	}
-	if !byName && given.Port != 0 {
-		return fmt.Errorf("choose between port %d and the socket: localhost means the socket; give --host=127.0.0.1 for the port", l.port)
-	}
-	if byName {
-		l.socket = ""
-		if l.port == 0 {
-			l.port = defaultPort
+	case byName && given.Host == "" && file.protocol == protocolSocket:
+		return fmt.Errorf("choose between host %q and protocol=socket in %s: give --host or --socket", l.host, given.DefaultsFile)
+	case byName, byPort:
+		if !byName {
+			l.host = "127.0.0.1"
 		}
+		l.socket = ""
+		return l.defaultPort()
+	case given.Port != 0:
+		return fmt.Errorf("choose between port %d and the socket: localhost means the socket; give --host=127.0.0.1 for the port", l.port)
+	case l.socket != "":
 		return nil
+	case l.port != 0 && l.port != defaultPort:
+		return fmt.Errorf("choose between port %d in %s and the socket: localhost means the socket; give --host=127.0.0.1 for the port, or --socket PATH", l.port, given.DefaultsFile)
 	}
-	if l.socket != "" {
+	if l.socket = os.Getenv("MYSQL_UNIX_PORT"); l.socket != "" {
 		return nil
 	}
 	for _, path := range defaultSockets() {
@@ -154,6 +171,21 @@ func (l *login) place(given Options) error {
 		}
 	}
 	return fmt.Errorf("find the server's socket: none at %q (give --socket PATH, or --host ADDRESS for TCP)", defaultSockets())
+}
+
+// defaultPort is the port where none was named.
+func (l *login) defaultPort() (err error) {
+	text := os.Getenv("MYSQL_TCP_PORT")
+	switch {
+	case l.port != 0:
+	case text == "":
+		l.port = defaultPort
+	default:
+		if l.port, err = strconv.Atoi(text); err != nil || l.port < 1 || l.port > 65535 {
+			return fmt.Errorf("read MYSQL_TCP_PORT: %q is not a port", text)
+		}
+	}
+	return nil
 }
 
 // password is that of the password file, of the defaults file, or MYSQL_PWD, in the client's order.
