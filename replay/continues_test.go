@@ -294,3 +294,39 @@ func TestTemporaryTableBesideABatch(t *testing.T) {
 		refused(t, to, cfg, "temporary tables were open when it was interrupted")
 	})
 }
+
+// lastGTID is that of the last transaction of a server.
+func lastGTID(t *testing.T, l *testrig.Local) string {
+	t.Helper()
+	if l.Product == testrig.MariaDB {
+		return global(t, l, "gtid_binlog_pos")
+	}
+	set := global(t, l, "gtid_executed")
+	server, _, _ := strings.Cut(set, ":")
+	return server + ":" + set[strings.LastIndexAny(set, ":-")+1:]
+}
+
+// What the log is to be replayed up to may be on the server: from an earlier run without an end.
+func TestEndThatThePassedServerHas(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1);")
+		last := lastGTID(t, both.source)
+		time.Sleep(1100 * time.Millisecond)
+		late := time.Now().Truncate(time.Second) // MariaDB's commits have no fractions
+		more := both.logOf(t, "DROP TABLE d.t;")
+		all := append(files, more...)
+		accident := lastGTID(t, both.source)
+		if _, err := run(t, both.ours, replay.Config{Paths: all, Range: replay.Range{StopBefore: accident}}); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1")
+		if _, err := run(t, both.ours, replay.Config{Paths: all}); err != nil {
+			t.Fatal(err)
+		}
+		position := filepath.Base(more[0]) + ":4"
+		for _, end := range []replay.Range{{StopBefore: accident}, {StopBefore: last}, {StopDatetime: late}, {StopPosition: position}} {
+			refused(t, both.ours, replay.Config{Paths: all, Range: end}, "the server has passed the end of the range")
+		}
+	})
+}

@@ -99,16 +99,16 @@ func (r *runner) onto(ctx context.Context) (err error) {
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
 func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err error) {
 	flavor := r.log.Files[0].Format.Flavor
-	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
-		return nil, false, as(ErrRefused, err)
-	}
 	have, err := r.server.GTIDSet(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	// What the range names is looked up before the run is written down.
+	// What the range names is looked up before anything is written down.
 	if sel, err = newSelection(ctx, r.log, r.cfg.Range, have); err != nil {
 		return nil, false, err
+	}
+	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
+		return nil, false, as(ErrRefused, err)
 	}
 	if err := r.againWithoutGTIDs(ctx, sel, have); err != nil {
 		return nil, false, err

@@ -58,7 +58,38 @@ func newSelection(ctx context.Context, log *binlog.Log, r Range, have *binlog.GT
 	if err := errors.Join(errs...); err != nil {
 		return nil, as(ErrUsage, err)
 	}
-	return s, s.find(ctx, log)
+	if err := s.find(ctx, log); err != nil {
+		return nil, err
+	}
+	return s, s.passed(ctx, log)
+}
+
+// passed refuses a range whose end the target has passed: the first transaction that is to be left out is on it.
+func (s *selection) passed(ctx context.Context, log *binlog.Log) error {
+	if s.have.Empty() || s.stop == (binlog.Position{}) && s.stopTime.IsZero() && s.stopAt == (binlog.Position{}) {
+		return nil
+	}
+	r, err := log.Read(s.start)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		txn, err := r.Next(ctx)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			return nil //nolint:nilerr // what lies before the end has been read through: this lies behind, or is the log's end
+		}
+		if v, _ := s.judge(txn); v == stop {
+			if (txn.GTID != binlog.GTID{}) && s.have.Contains(txn.GTID) {
+				return as(ErrRefused, fmt.Errorf("the server has passed the end of the range: the first transaction that is to be left out is the one at %s, and the server has it (%s), from its backup or an earlier run: "+
+					"restore a backup from before it, or give another end, or none", txn.Start, txn.GTID))
+			}
+			return nil
+		}
+	}
 }
 
 // find looks for the GTIDs that the range names, since a set of GTIDs does not tell where one is, nor in

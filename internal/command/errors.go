@@ -15,9 +15,24 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// interruptions are the signals that ask a command to end, but for those that it was started to ignore: SIGHUP under
+// nohup, SIGINT in the background of a script.
+func interruptions() []os.Signal {
+	all := []os.Signal{syscall.SIGTERM}
+	for _, one := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(one) {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// notify relays interruptions to a channel.
+func notify(to chan<- os.Signal) { signal.Notify(to, interruptions()...) }
+
 // interruptible runs f with a context that ^C ends.
 func interruptible(ctx context.Context, f func(context.Context) error) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(ctx, interruptions()...)
 	defer stop()
 	err := f(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

@@ -3,7 +3,6 @@ package command
 import (
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"interlock/internal/fleet"
@@ -31,7 +30,7 @@ func localCommand(r fleet.CommandLine) *cli.Command {
 				return err
 			}
 			interrupts := make(chan os.Signal, 2)
-			signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			notify(interrupts)
 			defer signal.Stop(interrupts)
 			o := fleet.LocalOptions{
 				Remote: remoteOptions(c), Hosts: set, Command: r.Words, For: c.String("for"), Allow: words(c.String("allow")),

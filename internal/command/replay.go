@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"interlock/internal/fleet"
 	"interlock/replay"
@@ -61,7 +60,7 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 				Config: cfg, Summary: c.String("summary"),
 				Out: os.Stdout, OutStyle: fleet.StyleOf(os.Stdout), Err: os.Stderr, ErrStyle: fleet.StyleOf(os.Stderr),
 			}
-			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			ctx, stop := signal.NotifyContext(c.Context, interruptions()...)
 			defer stop()
 			return replayError(ctx, cmd.Run(ctx))
 		},

@@ -3,7 +3,6 @@ package command
 import (
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"interlock/internal/fleet"
@@ -50,7 +49,7 @@ func runCommand(r fleet.CommandLine) *cli.Command {
 				TTY: c.Bool("tty"), Stdin: c.Bool("stdin"), Prefix: c.Bool("prefix"), JSON: c.Bool("json"),
 			}
 			interrupts := make(chan os.Signal, 2) // two: the second one says "leave now"
-			signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			notify(interrupts)
 			defer signal.Stop(interrupts)
 			o.Interrupts = interrupts
 			cmd, err := fleet.NewRun(o, fleet.StandardStreams())

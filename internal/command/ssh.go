@@ -95,7 +95,7 @@ func ssh(args []string, long map[string]bool, stdout io.Writer) error {
 		}
 	}
 	signals, interrupts := make(chan os.Signal, 2), make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	notify(signals)
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -84,11 +84,19 @@ func (l *Log) unread() error {
 // add opens what one argument stands for.
 func (l *Log) add(ctx context.Context, path string, opts OpenOptions) error {
 	if path == "-" {
-		return l.addStream(ctx, opts)
+		return l.addStream(ctx, "stdin", path, opts, func() (io.Reader, error) {
+			if opts.Stdin != nil {
+				return opts.Stdin, nil
+			}
+			return os.Stdin, nil
+		})
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return bare(err)
+	}
+	if info.Mode()&os.ModeNamedPipe != 0 {
+		return l.addStream(ctx, plainName(filepath.Base(path)), path, opts, func() (io.Reader, error) { return os.Open(path) })
 	}
 	if !info.IsDir() {
 		return l.addFile(ctx, path, opts)
@@ -150,12 +158,19 @@ func (l *Log) addFile(ctx context.Context, path string, opts OpenOptions) error 
 	return l.describe(f)
 }
 
-func (l *Log) addStream(ctx context.Context, opts OpenOptions) error {
-	f := &File{Name: "stdin", Path: "-"}
-	in := opts.Stdin
-	if in == nil {
-		in = os.Stdin
-	}
+// addStream opens what can be read once. Its context ends the wait for whoever writes it, too.
+func (l *Log) addStream(ctx context.Context, name, path string, opts OpenOptions, open func() (io.Reader, error)) error {
+	in, ours := io.Pipe()
+	defer in.Close()
+	go func() {
+		from, err := open()
+		if err == nil {
+			_, err = io.Copy(ours, from)
+		}
+		ours.CloseWithError(bare(err))
+	}()
+	defer context.AfterFunc(ctx, func() { ours.CloseWithError(ctx.Err()) })()
+	f := &File{Name: name, Path: path}
 	source, _, err := sniff(in)
 	if err != nil {
 		return err
