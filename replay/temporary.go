@@ -32,7 +32,22 @@ func (t temporaryTables) see(q binlog.Query) {
 		for _, name := range tableNames(q.SQL) {
 			delete(t, temporaryTable{q.ThreadID, qualified(q.Schema, name)})
 		}
+	case binlog.VerbOther:
+		// One of them may have another name from here on.
+		if t.ofThread(q.ThreadID) && bytes.Contains(bytes.ToUpper(q.SQL), []byte("RENAME")) {
+			t[temporaryTable{q.ThreadID, "?"}] = true
+		}
 	}
+}
+
+// ofThread tells whether a connection has one open.
+func (t temporaryTables) ofThread(thread uint32) bool {
+	for one := range t {
+		if one.thread == thread {
+			return true
+		}
+	}
+	return false
 }
 
 func qualified(schema, name string) string {
@@ -42,13 +57,14 @@ func qualified(schema, name string) string {
 	return strings.ToLower(schema + "." + name)
 }
 
-// tableNames lists the names behind TABLE [IF [NOT] EXISTS], up to the first word that is no name or comma.
+// tableNames lists the names behind TEMPORARY TABLE [IF [NOT] EXISTS], up to the first word that is no name or comma.
 func tableNames(sql []byte) []string {
-	i := bytes.Index(bytes.ToUpper(sql), []byte("TABLE"))
-	if i < 0 {
+	_, found, _ := bytes.Cut(bytes.ToUpper(sql), []byte("TEMPORARY"))
+	_, found, there := bytes.Cut(found, []byte("TABLE"))
+	if !there {
 		return nil
 	}
-	rest := string(sql[i+len("TABLE"):])
+	rest := string(sql[len(sql)-len(found):])
 	var names []string
 	for {
 		rest = strings.TrimLeft(rest, " \t\r\n*/")
@@ -74,11 +90,16 @@ func oneName(s string) (name, rest string) {
 	for {
 		var part string
 		if strings.HasPrefix(s, "`") {
-			end := strings.Index(s[1:], "`")
-			if end < 0 {
+			end := 1
+			for ; end < len(s) && s[end] != '`' || strings.HasPrefix(s[end:], "``"); end++ {
+				if s[end] == '`' {
+					end++
+				}
+			}
+			if end >= len(s) {
 				return "", s
 			}
-			part, s = s[1:1+end], s[end+2:]
+			part, s = s[1:end], s[end+1:]
 		} else {
 			end := strings.IndexAny(s, " \t\r\n,(;.`")
 			if end < 0 {

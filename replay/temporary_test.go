@@ -14,6 +14,9 @@ func TestTemporaryTables(t *testing.T) {
 	drop := func(thread uint32, sql string) binlog.Query {
 		return binlog.Query{ThreadID: thread, Schema: "shop", SQL: []byte(sql), Verb: binlog.VerbDropTemporary}
 	}
+	other := func(thread uint32, sql string) binlog.Query {
+		return binlog.Query{ThreadID: thread, Schema: "shop", SQL: []byte(sql), Verb: binlog.VerbOther}
+	}
 	for name, c := range map[string]struct {
 		queries []binlog.Query
 		open    bool
@@ -28,6 +31,11 @@ func TestTemporaryTables(t *testing.T) {
 		"qualified":           {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE `shop`.`t` (a INT)"), drop(1, "DROP TEMPORARY TABLE t")}, false},
 		"not understood":      {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE"), drop(1, "DROP TEMPORARY TABLE t")}, true},
 		"unclosed quotation":  {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE t (a INT)"), drop(1, "DROP TEMPORARY TABLE `t")}, true},
+		"renamed":             {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE t (a INT)"), other(1, "ALTER TABLE t RENAME TO u"), create(1, "CREATE TEMPORARY TABLE t (a INT)"), drop(1, "DROP TEMPORARY TABLE t")}, true},
+		"renamed elsewhere":   {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE t (a INT)"), other(2, "RENAME TABLE a TO b"), drop(1, "DROP TEMPORARY TABLE t")}, false},
+		"backticks":           {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE `a``b` (a INT)"), drop(1, "DROP TEMPORARY TABLE `a``c`")}, true},
+		"backticks, dropped":  {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE shop.`a``b` (a INT)"), drop(1, "DROP TEMPORARY TABLE `x`, `a``b`")}, false},
+		"under a setting":     {[]binlog.Query{create(1, "SET STATEMENT max_heap_table_size=9 FOR CREATE TEMPORARY TABLE t (a INT)"), drop(1, "DROP TEMPORARY TABLE t")}, false},
 		"dropped, made again": {[]binlog.Query{create(1, "CREATE TEMPORARY TABLE t (a INT)"), drop(1, "DROP TEMPORARY TABLE t"), create(1, "CREATE TEMPORARY TABLE t (a INT)")}, true},
 	} {
 		tables := temporaryTables{}

@@ -47,6 +47,11 @@ func TestVerbOf(t *testing.T) {
 		{"DROP TEMPORARY TABLE t", VerbDropTemporary},
 		{"DROP TABLE t", VerbOther},
 		{"TRUNCATE t", VerbOther},
+		{"SET STATEMENT max_statement_time=50 FOR CREATE TEMPORARY TABLE t (i int)", VerbCreateTemporary},
+		{"set statement @@sql_mode='FOR it''s', lock_wait_timeout = 1 + (select 2) for insert into t values (1)", VerbDML},
+		{"SET STATEMENT a=1 FOR SET STATEMENT b=1 FOR DELETE FROM t", VerbOther},
+		{"SET STATEMENT a=1", VerbOther},
+		{"SET PASSWORD FOR insert@localhost = 'x'", VerbOther},
 		{"inſert into t values (1)", VerbOther}, // ſ is s to those who fold Unicode
 		{"INSERTED", VerbOther},
 		{"/* open", VerbOther},
@@ -62,9 +67,12 @@ func TestVerbOf(t *testing.T) {
 
 func TestCreatesWithRows(t *testing.T) {
 	for sql, want := range map[string]bool{
-		"CREATE TABLE `cs` (\n  `id` int\n) START TRANSACTION":     true,
-		"create table x (i int) start transaction;":                true,
-		"CREATE TABLE x (c int COMMENT 'START TRANSACTION')":       false,
+		"CREATE TABLE `cs` (\n  `id` int\n) START TRANSACTION":                                                            true,
+		"create table x (i int) start transaction;":                                                                       true,
+		"CREATE TABLE `start` (\n `transaction` int) START TRANSACTION\n/*!50100 PARTITION BY HASH (id)\nPARTITIONS 3 */": true,
+		"CREATE TABLE t (c int COMMENT 'it''s \\') (') START TRANSACTION DATA DIRECTORY='/x'":                             true,
+		"CREATE TABLE `a``START TRANSACTION` (c int DEFAULT 1 /* START TRANSACTION */)":                                   false,
+		"CREATE TABLE x (c int COMMENT 'START TRANSACTION')":                                                              false,
 		"CREATE TABLE x (c int)":                                   false,
 		"ALTER TABLE x COMMENT 'a', ALGORITHM = START TRANSACTION": false,
 	} {

@@ -245,7 +245,7 @@ func takeUp(ctx context.Context, c *Conn, gtid string) error {
 
 // hasGTID tells whether the server has executed a GTID.
 func hasGTID(ctx context.Context, c *Conn, gtid string) (bool, error) {
-	there, err := c.text(ctx, "SELECT GTID_SUBSET("+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
+	there, err := c.text(ctx, "SELECT GTID_SUBSET(_latin1"+quoteHexless(gtid)+", @@GLOBAL.gtid_executed)")
 	if err != nil {
 		return false, fmt.Errorf("look for GTID %s: %w", gtid, err)
 	}
