@@ -37,7 +37,9 @@ type planner struct {
 	xaKept map[string]bool // prepared on the target as it stands
 
 	temporary     temporaryTables
-	transactional *bool // all tables of the target are InnoDB; nil: not asked since the schema may have changed
+	// What the target was asked since the schema may have changed; nil: not yet.
+	transactional *bool // all its tables are InnoDB's
+	ends          *target.Boundaries
 
 	epoch  *epoch
 	batch  *batch
@@ -144,10 +146,17 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		return err
 	}
 	p.tally.read(counts{Transactions: 1, Bytes: txn.Bytes})
+	alone := false
+	if rowsOnly(txn) || preparesRows(txn) {
+		var err error
+		if alone, err = p.standsAlone(ctx, txn); err != nil {
+			return err
+		}
+	}
 	switch {
 	case txn.StartAlter, txn.RollbackAlter: // COMMIT ALTER alone changes the table
 		return p.nothing(ctx, txn, size)
-	case preparesRows(txn):
+	case preparesRows(txn) && !alone:
 		p.tally.hold(size) // its GTID counts once it is committed
 		return p.prepare(ctx, txn)
 	case txn.Ending == binlog.EndPrepare:
@@ -155,12 +164,7 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
 	case txn.Ending == binlog.EndBare && txn.XID != "":
 		return p.xaEnd(ctx, txn, size)
-	case rowsOnly(txn):
-		if without, err := p.withoutTransactions(ctx, txn); err != nil {
-			return err
-		} else if without {
-			return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
-		}
+	case rowsOnly(txn) && !alone:
 		return p.rows(ctx, txn, size)
 	case !txn.HasRows && !txn.HasStatements && txn.Ending != binlog.EndBare:
 		return p.nothing(ctx, txn, size)

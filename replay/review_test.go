@@ -89,6 +89,15 @@ func everything(t *testing.T, l *testrig.Local) map[string]string {
 		look("rows "+name, "SELECT * FROM "+name)
 		look("check "+name, "CHECK TABLE "+name)
 	}
+	// Versioned tables have these two columns. When they were is the log's; by which transactions, each server's own.
+	histories, err := l.Exec(t.Context(), "SELECT CONCAT('`', table_schema, '`.`', table_name, '`') FROM information_schema.tables WHERE table_type = 'SYSTEM VERSIONED' AND table_schema"+mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.Lines(histories) {
+		name = strings.TrimSuffix(name, "\n")
+		look("history "+name, "SELECT id, a FROM "+name+" FOR SYSTEM_TIME ALL")
+	}
 	look("schemas", "SELECT * FROM information_schema.schemata WHERE schema_name"+mine)
 	look("triggers", "SELECT trigger_schema, trigger_name, event_object_table, action_statement, definer, sql_mode FROM information_schema.triggers WHERE trigger_schema"+mine)
 	look("routines", "SELECT routine_schema, routine_name, routine_definition, definer, sql_mode, security_type FROM information_schema.routines WHERE routine_schema"+mine)
@@ -175,6 +184,11 @@ DELIMITER ;
 		"a prefix comes first": `CREATE DATABASE a16; USE a16; CREATE TABLE t (d VARCHAR(20) NOT NULL, b INT NULL, c INT, UNIQUE q (d(3)), UNIQUE a (b)); INSERT INTO t VALUES ('', 1, 1), ('abc', 2, 2), ('def', 3, 3); ALTER TABLE t MODIFY b INT NOT NULL; CREATE TABLE e1 (a INT); UPDATE t SET c = 9 WHERE b = 2; CREATE TABLE e2 (a INT); DELETE FROM t WHERE b = 3; INSERT INTO t VALUES ('ghi', 4, 4), ('jkl', 5, 5); UPDATE t SET d = 'xyz' WHERE b = 5;
 			CREATE TABLE v (a INT NOT NULL, w INT AS (a * 2) VIRTUAL, s INT AS (a + 1) STORED, b INT NOT NULL, c INT, UNIQUE z (w), UNIQUE y (s), UNIQUE x (b)); INSERT INTO v (a, b, c) VALUES (0, 0, 0), (1, 1, 1), (2, 2, 2); CREATE TABLE e3 (a INT); UPDATE v SET c = 9 WHERE b = 1; DELETE FROM v WHERE b = 2; UPDATE v SET a = 5 WHERE b = 1;`,
 	}
+	// InnoDB's full-text index does not show a transaction what it has written itself.
+	all["full text"] = `CREATE DATABASE a17; USE a17; CREATE TABLE t (id INT PRIMARY KEY, txt TEXT, n INT, FULLTEXT (txt)); CREATE TABLE r (id INT PRIMARY KEY, n INT); SET SESSION binlog_format = MIXED; INSERT INTO t VALUES (1, 'apple', 0), (2, 'banana', 0); UPDATE t SET n = 1 WHERE MATCH (txt) AGAINST ('apple'); UPDATE t SET txt = 'cherry' WHERE id = 2; DELETE FROM t WHERE MATCH (txt) AGAINST ('cherry'); INSERT INTO r SELECT id, n FROM t WHERE MATCH (txt) AGAINST ('apple');
+		CREATE TABLE l LIKE t; SET SESSION binlog_format = ROW; INSERT INTO l VALUES (1, 'apple', 0), (2, 'banana', 0); SET SESSION binlog_format = STATEMENT; UPDATE l SET n = 1 WHERE MATCH (txt) AGAINST ('banana'); DROP TABLE t, l; CREATE TABLE m (id INT PRIMARY KEY, txt TEXT, n INT, FULLTEXT (txt)) ENGINE=MyISAM; ALTER TABLE m ENGINE=InnoDB; INSERT INTO m VALUES (1, 'apple', 0); UPDATE m SET n = 1 WHERE MATCH (txt) AGAINST ('apple');`
+	// And refuses a document's number that is 65,535 above the last.
+	all["documents numbered by the table"] = `CREATE DATABASE a18; USE a18; CREATE TABLE t (id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, txt TEXT, UNIQUE FTS_DOC_ID_INDEX (FTS_DOC_ID), FULLTEXT (txt)); INSERT INTO t VALUES (1, 60000, 'a'); CREATE TABLE e (a INT); INSERT INTO t VALUES (2, 120000, 'b'); INSERT INTO t VALUES (3, 180000, 'c'); DELETE FROM t WHERE id IN (1, 2);`
 	if p == testrig.MySQL {
 		// Its GTIDs forbid transactions over both engines.
 		all["engines"] = `CREATE DATABASE a12; USE a12; CREATE TABLE m (id INT PRIMARY KEY, a INT) ENGINE=MyISAM; CREATE TABLE i (id INT PRIMARY KEY, a INT); INSERT INTO m VALUES (1, 1), (2, 2); INSERT INTO i VALUES (1, 1); UPDATE i SET a = 9; DELETE FROM m WHERE id = 1; UPDATE m SET a = 9; ALTER TABLE m ENGINE=InnoDB; UPDATE m SET a = 10; DROP DATABASE a12;`
@@ -182,6 +196,7 @@ DELIMITER ;
 			SET SESSION binlog_row_image = MINIMAL; CREATE TABLE m (id INT PRIMARY KEY, a INT DEFAULT 7, b VARCHAR(10), c INT AS (a + 1) STORED, UNIQUE (b)); INSERT INTO m (id, b) VALUES (1, 'x'), (2, 'y'); UPDATE m SET a = 3 WHERE id = 1; UPDATE m SET b = 'z' WHERE id = 2; DELETE FROM m WHERE id = 1; INSERT INTO m (id) VALUES (1); UPDATE m SET id = 9 WHERE id = 2; SET SESSION binlog_row_image = FULL;
 			CREATE TABLE inv (id INT PRIMARY KEY, h INT INVISIBLE DEFAULT 3, g POINT NOT NULL SRID 0, SPATIAL KEY (g)); INSERT INTO inv (id, g) VALUES (1, POINT(1, 2)); UPDATE inv SET h = 4, g = POINT(3, 4); SET SESSION sql_generate_invisible_primary_key = ON; CREATE TABLE gipk (a INT); INSERT INTO gipk VALUES (1), (2); DELETE FROM gipk WHERE a = 1; SET SESSION sql_generate_invisible_primary_key = OFF; SET SESSION binlog_transaction_compression = ON; INSERT INTO gipk VALUES (4), (5); UPDATE gipk SET a = a + 1;
 			CREATE ROLE r1; GRANT SELECT ON b1.* TO r1; CREATE USER amy@localhost; GRANT r1 TO amy@localhost; SET DEFAULT ROLE r1 TO amy@localhost; SET PASSWORD FOR amy@localhost = 'p2'; GRANT SELECT ON b1.* TO amy@localhost; REVOKE SELECT ON b1.* FROM amy@localhost;`
+		all["tables out of a select, in partitions"] = `CREATE DATABASE b4; USE b4; CREATE TABLE s (id INT PRIMARY KEY, a INT); INSERT INTO s VALUES (1, 1), (2, 2), (3, 3); CREATE TABLE p (PRIMARY KEY (id)) PARTITION BY HASH (id) PARTITIONS 3 SELECT * FROM s; INSERT INTO p VALUES (9, 9); UPDATE p SET a = a + 1;`
 		all["a large format id"] = `CREATE DATABASE b3; USE b3; CREATE TABLE t (id INT PRIMARY KEY); XA START 'f', 'b', 4294967295; INSERT INTO t VALUES (1); XA END 'f', 'b', 4294967295; XA PREPARE 'f', 'b', 4294967295; XA COMMIT 'f', 'b', 4294967295; XA START 'f', '', 2147483648; INSERT INTO t VALUES (2); XA END 'f', '', 2147483648; XA PREPARE 'f', '', 2147483648; XA ROLLBACK 'f', '', 2147483648; INSERT INTO t VALUES (3);`
 		// Both tables have an index whose entries the server computes, in the session's time zone.
 		zoned := `SET time_zone = '+00:00'; CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NULL, n VARCHAR(40) AS (CAST(ts AS CHAR(30))) VIRTUAL, KEY (n)); CREATE TABLE f (id INT PRIMARY KEY, ts TIMESTAMP NULL, KEY ((CAST(ts AS CHAR(30)))));
@@ -201,6 +216,10 @@ DELIMITER ;
 			SET SESSION binlog_row_image = MINIMAL; CREATE TABLE m (id INT PRIMARY KEY, a INT DEFAULT 7, b VARCHAR(10), c INT AS (a + 1) STORED, UNIQUE (b)); INSERT INTO m (id, b) VALUES (1, 'x'), (2, 'y'); UPDATE m SET a = 3 WHERE id = 1; UPDATE m SET b = 'z' WHERE id = 2; DELETE FROM m WHERE id = 1; INSERT INTO m (id) VALUES (1); UPDATE m SET id = 9 WHERE id = 2; SET SESSION binlog_row_image = FULL; SET SESSION binlog_alter_two_phase = ON; ALTER TABLE m ADD COLUMN n INT; INSERT INTO m (id, n) VALUES (50, 1);
 			CREATE ROLE r1; GRANT SELECT ON b1.* TO r1; CREATE USER amy@localhost; GRANT r1 TO amy@localhost; CREATE TABLE u (id UUID PRIMARY KEY, i INET6); INSERT INTO u VALUES ('123e4567-e89b-12d3-a456-426655440000', '::1'), ('00000000-e89b-12d3-a456-426655440000', '::2'); UPDATE u SET i = '::3'; DELETE FROM u WHERE i = '::3' LIMIT 1;
 			CREATE OR REPLACE TABLE u AS SELECT * FROM m; UPDATE u SET a = 8; SELECT SETVAL(s, 100);`
+		// A row that comes and goes in one transaction leaves no history.
+		versions := `CREATE TABLE x (id INT, a INT, rs BIGINT UNSIGNED AS ROW START INVISIBLE, re BIGINT UNSIGNED AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (rs, re)) WITH SYSTEM VERSIONING; INSERT INTO x VALUES (1, 1); UPDATE x SET a = 2; UPDATE x SET a = 3; DELETE FROM x; INSERT INTO x VALUES (2, 5); CREATE TABLE t (id INT, a INT) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1); UPDATE t SET a = 2; DELETE FROM t; XA START 'v'; INSERT INTO x VALUES (3, 3); XA END 'v'; XA PREPARE 'v'; XA COMMIT 'v'; UPDATE x SET a = 7;`
+		all["versions"] = "CREATE DATABASE z5; USE z5; " + versions
+		all["versions, by statements"] = "CREATE DATABASE z6; USE z6; SET SESSION binlog_format = STATEMENT; " + versions
 		all["a definer who is nobody"] = `CREATE DATABASE z4; USE z4; CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a BIGINT, b BIGINT); CREATE TABLE audit (k INT, n INT); CREATE USER carl@localhost; GRANT ALL ON z4.* TO carl@localhost; INSERT INTO audit VALUES (1, 0);
 			CREATE DEFINER=carl@localhost TRIGGER tr AFTER INSERT ON t FOR EACH ROW UPDATE audit SET n = n + 1; INSERT INTO t (a) VALUES (1); SET SESSION binlog_format = STATEMENT; INSERT INTO t (a) VALUES (2);
 			INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id); SET SESSION gtid_domain_id = 3; INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id); SET SESSION gtid_domain_id = 0; INSERT INTO t (a, b) VALUES (@@server_id, @@gtid_domain_id);`
@@ -260,6 +279,15 @@ func TestReviewMinimalImagesOfTwoKeys(t *testing.T) {
 			t.Errorf("tables %+v", s.Tables)
 		}
 	})
+}
+
+// Literals of a session that has utf16 are utf16: a GTID is no such text, and the pipe fails at it.
+func TestReviewUTF16(t *testing.T) {
+	both := newPair(t, testrig.MySQL)
+	both.alone(t, "CREATE DATABASE d; USE d; SET collation_connection = utf16_general_ci; CREATE TABLE a (a INT); CREATE TABLE b (a INT); INSERT INTO b VALUES (1);")
+	if diff := cmp.Diff(everything(t, both.source), everything(t, both.ours)); diff != "" {
+		t.Errorf("the source and ours differ (-source +ours):\n%s", diff)
+	}
 }
 
 // A function that only a server with log_bin_trust_function_creators takes (error 1418) is made on a target without it.

@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"interlock/replay/binlog"
@@ -68,6 +70,9 @@ func (p *planner) mergeable(ctx context.Context, txn *binlog.Txn) (bool, error) 
 	}
 	if p.flavor == binlog.MariaDB && !txn.Transactional {
 		return false, nil
+	}
+	if ends, err := p.boundaries(ctx); err != nil || ends != (target.Boundaries{}) {
+		return false, err
 	}
 	if p.flavor == binlog.MySQL { // its logs do not tell which engines took part
 		only, err := p.allTransactional(ctx)
@@ -371,6 +376,9 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 	}
 	p.schema.Forget()
 	p.transactional = nil
+	if slices.ContainsFunc(t.verbs, makesBoundaries) {
+		p.ends = nil
+	}
 	clear(p.tables)
 	clear(p.known)
 	clear(p.sticky)
@@ -402,6 +410,14 @@ func (t *txnSteps) whole() []target.Step {
 		steps = append(steps, target.Step{Statements: t.end})
 	}
 	return steps
+}
+
+// makesBoundaries tells whether a statement may give a table a full-text index of InnoDB's, or versions, where the target
+// had none: they are named, but where a table comes to InnoDB with its indexes.
+func makesBoundaries(q binlog.Query) bool {
+	text := bytes.ToUpper(q.SQL)
+	return bytes.Contains(text, []byte("FULLTEXT")) || bytes.Contains(text, []byte("VERSIONING")) ||
+		bytes.Contains(text, []byte("ALTER")) && bytes.Contains(text, []byte("ENGINE"))
 }
 
 func onlyDML(verbs []binlog.Query) bool {

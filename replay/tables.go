@@ -71,15 +71,21 @@ func orderOf(t binlog.ColumnType, unsigned bool) fold.Order {
 	return fold.OrderBytes
 }
 
-// withoutTransactions tells whether a transaction of rows changes a table whose engine has none: then it cannot
-// share a transaction with its mark, and runs as it stands, behind an intent.
-func (p *planner) withoutTransactions(ctx context.Context, txn *binlog.Txn) (bool, error) {
-	if p.flavor == binlog.MariaDB { // its log tells; the server's own tables are Aria's
-		if txn.Transactional {
-			return false, nil
-		}
-	} else if all, err := p.allTransactional(ctx); all || err != nil {
+// standsAlone tells whether a transaction of rows is to run as it stands, behind an intent: it changes a table whose
+// engine has no transactions, so that the rows cannot share one with their mark, or one whose transactions are kept apart.
+func (p *planner) standsAlone(ctx context.Context, txn *binlog.Txn) (bool, error) {
+	ends, err := p.boundaries(ctx)
+	if err != nil {
 		return false, err
+	}
+	transactional := txn.Transactional // MariaDB's log tells; the server's own tables are Aria's
+	if p.flavor == binlog.MySQL {
+		if transactional, err = p.allTransactional(ctx); err != nil {
+			return false, err
+		}
+	}
+	if transactional && !ends.Tables {
+		return false, nil
 	}
 	p.beginTxn()
 	for ev, err := range p.reader.Events(ctx) {
@@ -93,15 +99,29 @@ func (p *planner) withoutTransactions(ctx context.Context, txn *binlog.Txn) (boo
 		if err != nil {
 			return false, err
 		}
-		if t := p.tables[tableName(layout.Schema, layout.Name)]; t != nil && !t.info.NotTransactional {
-			continue
+		var info *target.Table
+		if t := p.tables[tableName(layout.Schema, layout.Name)]; t != nil {
+			info = t.info
+		} else if info, err = p.schema.Table(ctx, layout.Schema, layout.Name); err != nil {
+			return false, err
 		}
-		info, err := p.schema.Table(ctx, layout.Schema, layout.Name)
-		if err != nil || info.NotTransactional {
-			return err == nil, err
+		if info.NotTransactional || info.ByTransaction {
+			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// boundaries asks the target, once until the schema may have changed.
+func (p *planner) boundaries(ctx context.Context) (target.Boundaries, error) {
+	if p.ends == nil {
+		ends, err := p.schema.Boundaries(ctx)
+		if err != nil {
+			return ends, err
+		}
+		p.ends = &ends
+	}
+	return *p.ends, nil
 }
 
 // allTransactional asks the target, once until the schema may have changed.

@@ -37,6 +37,8 @@ type Table struct {
 	// Ordered says why the table can only be applied in its original order (sequence, system-versioned, period,
 	// mysql.*); empty: it can be folded.
 	Ordered string
+	// ByTransaction: each transaction that changes the table has to be one on the target, too. See Boundaries.
+	ByTransaction bool
 
 	depends []int // what unique indexes that are not plain depend on
 }
@@ -236,6 +238,8 @@ func (c *Schema) checked(ctx context.Context, where string) (bool, error) {
 	return len(rows) > 0, err
 }
 
+const systemVersioned = "system-versioned"
+
 // orderedKind says why tables of a kind (TABLE_TYPE) keep their order.
 func orderedKind(schema, kind string) string {
 	switch {
@@ -244,7 +248,7 @@ func orderedKind(schema, kind string) string {
 	case kind == "SEQUENCE":
 		return "a sequence"
 	case kind == "SYSTEM VERSIONED":
-		return "system-versioned"
+		return systemVersioned
 	case kind != "BASE TABLE":
 		return "of the kind " + kind
 	}
@@ -289,6 +293,9 @@ func hasWord(definition, word string) bool {
 	return slices.Contains(strings.Fields(strings.ToLower(definition))[1:], word)
 }
 
+// versionedByTransaction is the column of a table that has the numbers of transactions instead of times.
+var versionedByTransaction = regexp.MustCompile("^`([^`]|``)+` BIGINT\\(20\\) UNSIGNED GENERATED ALWAYS AS ROW START")
+
 // readCreate adds what MariaDB tells in SHOW CREATE TABLE alone: periods, and whether the columns of versions
 // are hidden.
 func (c *Schema) readCreate(ctx context.Context, t *Table) error {
@@ -305,12 +312,14 @@ func (c *Schema) readCreate(ctx context.Context, t *Table) error {
 		switch {
 		case strings.HasPrefix(line, "PERIOD FOR SYSTEM_TIME"):
 			named = true
+		case versionedByTransaction.MatchString(line):
+			t.Ordered, t.ByTransaction = "versioned by transaction", true
 		case strings.HasPrefix(line, "PERIOD FOR ") && t.Ordered == "":
 			// DELETE … FOR PORTION OF splits rows, and WITHOUT OVERLAPS is more than equal bytes: not proven.
 			t.Ordered = "a period of application time"
 		}
 	}
-	if t.Ordered == "system-versioned" && !named {
+	if t.Ordered == systemVersioned && !named {
 		for _, name := range []string{"row_start", "row_end"} {
 			t.Columns = append(t.Columns, Column{Name: name, DataType: "timestamp", definition: "timestamp(6)",
 				Generated: true, Hidden: true, fraction: 6})
