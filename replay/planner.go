@@ -25,18 +25,19 @@ type planner struct {
 	schema *target.Schema
 	flavor binlog.Flavor
 
-	state  *session.State           // as the log has set it so far
-	conn   *session.State           // as the barrier session was left; nil: untouched
-	domain uint32                   // MariaDB: its gtid_domain_id, where it is touched
-	maps   *binlog.TableCache       // of the transaction being read
-	mapRaw map[uint64][]byte        // table map events by id, for what is sent as it stands
-	tables map[string]*table        // by schema.table, until the schema may have changed
-	known  map[*binlog.Table]*table // those of tables, by each layout that they were met with
-	parsed binlog.Rows              // of the event being folded
-	xa     map[string]prepared
-	xaKept map[string]bool // prepared on the target as it stands
+	state   *session.State           // as the log has set it so far
+	conn    *session.State           // as the barrier session was left; nil: untouched
+	byPlace binlog.Position          // as Survey.ByPlace
+	domain  uint32                   // MariaDB: its gtid_domain_id, where it is touched
+	maps    *binlog.TableCache       // of the transaction being read
+	mapRaw  map[uint64][]byte        // table map events by id, for what is sent as it stands
+	tables  map[string]*table        // by schema.table, until the schema may have changed
+	known   map[*binlog.Table]*table // those of tables, by each layout that they were met with
+	parsed  binlog.Rows              // of the event being folded
+	xa      map[string]prepared
+	xaKept  map[string]bool // prepared on the target as it stands
 
-	temporary     temporaryTables
+	temporary temporaryTables
 	// What the target was asked since the schema may have changed; nil: not yet.
 	transactional *bool // all its tables are InnoDB's
 	ends          *target.Boundaries

@@ -26,7 +26,7 @@ import (
 
 // planVersion says how logs are folded and cut into chunks. A run begun by a version that does it otherwise
 // cannot be resumed.
-const planVersion = "3"
+const planVersion = "4"
 
 // Run brings a target up to date from binary logs. It returns what it did, as far as it came, with an error
 // too. A run that was interrupted goes on where it was when it is started again with the same files and range.
@@ -296,7 +296,7 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	}
 	flavor := r.log.Files[0].Format.Flavor
 	p := &planner{
-		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor,
+		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor, byPlace: r.survey.ByPlace,
 		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{}, known: map[*binlog.Table]*table{},
 		xa: map[string]prepared{}, xaKept: map[string]bool{}, temporary: temporaryTables{}, sticky: map[string]stickiness{},
 		folds: make(chan *fold.Epoch, 2), tally: r.tally,

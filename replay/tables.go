@@ -9,8 +9,9 @@ import (
 	"interlock/replay/target"
 )
 
-// newTable decides how a table's rows are applied, as far as the table alone decides it.
-func newTable(info *target.Table, layout *binlog.Table) *table {
+// newTable decides how a table's rows are applied, as far as the table alone decides it, and whether a statement is to
+// come that may find its rows where they lie.
+func newTable(info *target.Table, layout *binlog.Table, byPlace bool) *table {
 	t := &table{
 		name: tableName(info.Schema, info.Name), info: info, layout: layout,
 		group: info.Group, ordered: info.Ordered,
@@ -20,6 +21,9 @@ func newTable(info *target.Table, layout *binlog.Table) *table {
 	}
 	if t.ordered == "" && info.Key == nil && info.Computed {
 		t.ordered = fold.ComputedWithoutKey
+	}
+	if t.ordered == "" && byPlace && !info.Clustered {
+		t.ordered = "no key, and a statement may number or choose its rows"
 	}
 	t.fold = &fold.Table{
 		Name: t.name, Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),

@@ -157,9 +157,8 @@ func (g *grouper) takeQuery(h *Header, body []byte) (whole bool, err error) {
 		return false, err
 	}
 	verb := verbOf(parts.sql)
-	if verb == VerbCreateTemporary {
-		g.txn.CreatesTemporary = true
-	}
+	g.txn.CreatesTemporary = g.txn.CreatesTemporary || verb == VerbCreateTemporary
+	g.txn.ByPlace = g.txn.ByPlace || byPlace(verb, parts.sql)
 	if g.state == begun {
 		return g.takeFirst(verb, parts.sql)
 	}

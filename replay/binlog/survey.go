@@ -17,9 +17,11 @@ type Survey struct {
 	First, Last  time.Time
 	End          Position // after the last whole transaction
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
-	Torn   string
-	Temp   bool     // CREATE TEMPORARY TABLE was seen
-	Firsts *GTIDSet // MariaDB: the first GTID of each domain
+	Torn string
+	Temp bool // CREATE TEMPORARY TABLE was seen
+	// ByPlace is the last transaction with a statement that may number or choose rows by where they lie; zero: there is none.
+	ByPlace Position
+	Firsts  *GTIDSet // MariaDB: the first GTID of each domain
 	// Anonymous is the first transaction without a GTID, FirstGTID the first one with one; zero: there is none.
 	Anonymous, FirstGTID Position
 	// Before is what the source had executed before the first file that was read, as that file says: nil where it does
@@ -190,6 +192,9 @@ func (p *surveyor) transaction() error {
 	s.Transactions++
 	s.Events += int64(t.Events)
 	s.Temp = s.Temp || t.CreatesTemporary
+	if t.ByPlace {
+		s.ByPlace = t.Start
+	}
 	if s.First.IsZero() || t.Committed.Before(s.First) {
 		s.First = t.Committed
 	}

@@ -37,6 +37,8 @@ type Txn struct {
 
 	// CreateSelect: MySQL's CREATE TABLE … START TRANSACTION with its rows.
 	CreateSelect bool
+	// ByPlace: a statement of it may number or choose rows by where they lie in their table.
+	ByPlace bool
 	// CreatesTemporary: CREATE TEMPORARY TABLE is among its statements.
 	CreatesTemporary bool
 	// Events counts the events as Events yields them.

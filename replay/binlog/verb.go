@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -198,6 +200,42 @@ func createsWithRows(sql []byte) bool {
 		if w.next() == "TRANSACTION" {
 			return true
 		}
+	}
+	return false
+}
+
+// numbered is an option of a table, and no property of a column.
+var numbered = regexp.MustCompile(`AUTO_INCREMENT\s*=?\s*[0-9]+`)
+
+// byPlace tells whether what a statement does may depend on where rows lie in a table that InnoDB numbers itself: it
+// numbers them as it finds them, keeps the first of several, takes some of them, or triggers that do so. What is not
+// understood does. Rows that a server logs are chosen already.
+func byPlace(verb Verb, sql []byte) bool {
+	if verb == VerbDML {
+		return true
+	}
+	if verb != VerbOther && verb != VerbCreateTemporary {
+		return false
+	}
+	w := words{sql: sql}
+	first, next := w.next(), w.next()
+	for next == "OR" || next == "REPLACE" || next == "TEMPORARY" || next == "ONLINE" || next == "OFFLINE" {
+		next = w.next()
+	}
+	text := bytes.ToUpper(sql)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(text, []byte(word)) })
+	}
+	switch {
+	case first == "SET":
+		return has(" FOR ")
+	case first == "CREATE" && next == "TABLE":
+		return has("SELECT")
+	case first == "ALTER" && next == "IGNORE":
+		return true
+	case first == "ALTER" && next == "TABLE":
+		text = numbered.ReplaceAll(text, nil)
+		return has("AUTO_INCREMENT", "SERIAL", "NEXT", "ORDER")
 	}
 	return false
 }

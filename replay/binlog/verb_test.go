@@ -82,6 +82,36 @@ func TestCreatesWithRows(t *testing.T) {
 	}
 }
 
+func TestByPlace(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"ALTER TABLE t ADD id INT NOT NULL AUTO_INCREMENT PRIMARY KEY":                  true,
+		"alter online table t add (id serial)":                                          true,
+		"ALTER TABLE t MODIFY id INT AUTO_INCREMENT, AUTO_INCREMENT=5":                  true,
+		"ALTER TABLE t AUTO_INCREMENT = 5, ADD a INT":                                   false,
+		"ALTER TABLE t auto_increment 5":                                                false,
+		"ALTER TABLE t ADD KEY (a)":                                                     false,
+		"ALTER IGNORE TABLE t ADD UNIQUE (a)":                                           true,
+		"ALTER TABLE t ORDER BY b":                                                      true,
+		"ALTER TABLE t ADD n INT DEFAULT (NEXT VALUE FOR s)":                            true,
+		"ALTER TABLE t ADD n INT DEFAULT NEXTVAL(s)":                                    true,
+		"INSERT INTO t VALUES (1)":                                                      true,
+		"DELETE FROM t LIMIT 1":                                                         true,
+		"SELECT `d`.`f`()":                                                              true,
+		"SET STATEMENT sql_mode='' FOR ALTER IGNORE TABLE t ADD UNIQUE (a)":             true,
+		"SET PASSWORD FOR a@b = 'x'":                                                    true, // not understood
+		"CREATE TABLE t AS SELECT * FROM u":                                             true,
+		"CREATE OR REPLACE TEMPORARY TABLE t SELECT 1":                                  true,
+		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)":                            false,
+		"CREATE VIEW v AS SELECT 1":                                                     false,
+		"CREATE DEFINER=`a`@`b` PROCEDURE p() INSERT INTO t SELECT * FROM u ORDER BY 1": false,
+		"BEGIN": false, "COMMIT": false, "SAVEPOINT s": false, "XA START X'67',X'',1": false, "DROP TEMPORARY TABLE t": false,
+	} {
+		if got := byPlace(verbOf([]byte(sql)), []byte(sql)); got != want {
+			t.Errorf("%q: %v", sql, got)
+		}
+	}
+}
+
 func TestXIDOf(t *testing.T) {
 	for sql, want := range map[string]string{
 		"XA COMMIT X'67',X'',1":             "X'67',X'',1",

@@ -123,6 +123,7 @@ func (t *Table) addUnique(i index) {
 		t.Unique = append(t.Unique, i.parts)
 	}
 	plain := !i.hash && !i.prefix && !virtual && !nullable
+	t.Clustered = t.Clustered || plain || i.name == "PRIMARY"
 	if t.Key == nil && (plain || i.name == "PRIMARY" && !i.hash) {
 		t.Key, t.LooseKey = i.parts, i.prefix
 		for _, part := range i.parts {
