@@ -330,3 +330,72 @@ func TestEndThatThePassedServerHas(t *testing.T) {
 		}
 	})
 }
+
+// A statement that failed half-way at the source is refused before anything is applied, and what the refusal says leads past it.
+func TestStatementThatFailedAtTheSource(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		script := "SET SESSION binlog_format = STATEMENT, sql_mode = ''; CREATE DATABASE d; CREATE TABLE d.m (id INT PRIMARY KEY) ENGINE=MyISAM; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1);"
+		mustExec(t, both.source, script)
+		if _, err := both.source.Exec(t.Context(), "SET SESSION binlog_format = STATEMENT; INSERT INTO d.m VALUES (1), (2), (1)"); err == nil {
+			t.Fatal("a duplicate key is no error")
+		}
+		files := both.logOf(t, "INSERT INTO d.m VALUES (3); INSERT INTO d.t VALUES (2);")
+		failed := "failed at the source with error 1062"
+		refused(t, both.ours, replay.Config{Paths: files}, failed)
+		_, err := run(t, both.ours, replay.Config{Paths: files})
+		position := func(flag string) string {
+			_, rest, _ := strings.Cut(err.Error(), flag+" ")
+			at, _, _ := strings.Cut(rest+" ", " ")
+			return strings.TrimSuffix(at, ",")
+		}
+		stop, skip := position("--stop-position"), position("--skip-gtid")
+		if _, err := run(t, both.ours, replay.Config{Paths: files, Range: replay.Range{StopPosition: stop}}); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1")
+		mustExec(t, both.ours, "SET sql_log_bin = 0; INSERT INTO d.m VALUES (1), (2)")
+		if _, err := run(t, both.ours, replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{skip}}}); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.m ORDER BY id", "1 2 3")
+		rows(t, both.ours, "SELECT * FROM d.t ORDER BY id", "1 2")
+	})
+}
+
+// Where temporary tables were open nobody is told to go on: one under a new name, and one that a setting hides.
+func TestTemporaryTablesUnderOtherNames(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		made := "CREATE TEMPORARY TABLE d.q (a INT); ALTER TABLE d.q RENAME TO d.q2; CREATE TEMPORARY TABLE d.q (a INT); DROP TEMPORARY TABLE d.q;"
+		if p == testrig.MariaDB {
+			made = "SET STATEMENT max_statement_time = 50 FOR CREATE TEMPORARY TABLE d.q2 (a INT);"
+		}
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.s (a INT); CREATE TABLE d.q2 (a INT); INSERT INTO d.q2 VALUES (777); SET SESSION binlog_format = STATEMENT; "+made+
+			" INSERT INTO d.q2 VALUES (1), (2); CREATE DATABASE e; INSERT INTO d.s SELECT a FROM d.q2;")
+		mustExec(t, both.ours, "SET sql_log_bin = 0; CREATE DATABASE e")
+		if _, err := run(t, both.ours, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "temporary tables were open, and are lost") {
+			t.Errorf("the start that is interrupted: %v", err)
+		}
+		mustExec(t, both.ours, "SET sql_log_bin = 0; DROP DATABASE e")
+		if _, err := run(t, both.ours, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "restore the backup and begin again") {
+			t.Errorf("the next one: %v", err)
+		}
+	})
+}
+
+// Messages and what is kept show no password that the log has in plain text.
+func TestPasswordsAreNotShown(t *testing.T) {
+	both := newPair(t, testrig.MariaDB)
+	files := both.logOf(t, "CREATE USER bob@localhost IDENTIFIED BY 'topsecret';")
+	mustExec(t, both.ours, "SET sql_log_bin = 0; CREATE USER bob@localhost IDENTIFIED BY 'topsecret'")
+	for range 2 {
+		_, err := run(t, both.ours, replay.Config{Paths: files})
+		if err == nil || strings.Contains(err.Error(), "topsecret") || !strings.Contains(err.Error(), "CREATE USER bob@localhost IDENTIFIED…") {
+			t.Errorf("an account that is there: %v", err)
+		}
+	}
+	if kept, err := both.ours.Exec(t.Context(), "SELECT what FROM interlock_replay.intent"); err != nil || strings.Contains(kept, "topsecret") || kept == "" {
+		t.Errorf("%q, %v", kept, err)
+	}
+}

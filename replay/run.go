@@ -110,6 +110,9 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	if err := r.server.Preflight(ctx, r.survey, flavor); err != nil {
 		return nil, false, as(ErrRefused, err)
 	}
+	if err := refuseFailed(sel, r.survey.Failed); err != nil {
+		return nil, false, as(ErrRefused, err)
+	}
 	if err := r.againWithoutGTIDs(ctx, sel, have); err != nil {
 		return nil, false, err
 	}
@@ -139,6 +142,27 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		return nil, false, err
 	}
 	return sel, false, nil
+}
+
+// refuseFailed refuses a statement in the range that failed at the source: it cannot be run again.
+func refuseFailed(sel *selection, failed []binlog.Txn) error {
+	for i := range failed {
+		txn := &failed[i]
+		switch v, _ := sel.judge(txn); v {
+		case stop:
+			return nil
+		case take:
+			behind := "--start-position " + txn.End.String()
+			if (txn.GTID != binlog.GTID{}) {
+				behind = "--skip-gtid " + txn.GTID.String()
+			}
+			return fmt.Errorf("the transaction at %s%s has a statement that failed at the source with error %d when part of it was done, and the log does not say which part: "+
+				"replay up to it with --stop-position %[1]s, do by hand what it had done (look at it with mysqlbinlog --start-position=%[4]d), and go on behind it with %[5]s",
+				txn.Start, named(txn.GTID), txn.FailedWith, txn.Start.Offset, behind)
+		case onBoth, skip:
+		}
+	}
+	return nil
 }
 
 // partly tells whether part of an epoch is on the target, from this start of the run or an earlier one.
@@ -380,11 +404,14 @@ func (r *runner) interrupted(cause error) error {
 		if err := inTime(r.run.Restore); err != nil {
 			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
 		}
-		doubt := ""
-		if r.exec != nil && r.exec.underWay != "" {
-			doubt = fmt.Sprintf(", but for what was under way and may have taken effect (%s)", r.exec.underWay)
+		switch {
+		case r.exec != nil && r.exec.temporary:
+			return fmt.Errorf("%w\ntemporary tables were open, and are lost: the target is whole up to %s, but no run can go on from there; restore the backup and begin again", cause, r.applied())
+		case r.exec != nil && r.exec.underWay != "":
+			return fmt.Errorf("%w\nthe target is whole up to %s, but for what was under way and may have taken effect (%s): look whether it has; the same command goes on from there, and may ask you (--resolve-intent)",
+				cause, r.applied(), r.exec.underWay)
 		}
-		return fmt.Errorf("%w\nthe target is whole up to %s%s; the same command goes on from there", cause, r.applied(), doubt)
+		return fmt.Errorf("%w\nthe target is whole up to %s; the same command goes on from there", cause, r.applied())
 	}
 	return fmt.Errorf("%w\nthe target is INCONSISTENT: part of an epoch is applied; it stays closed to others until the same command has gone on and ended", cause)
 }
@@ -392,6 +419,9 @@ func (r *runner) interrupted(cause error) error {
 func (r *runner) applied() string {
 	if r.exec != nil && r.exec.reached != (cursor{}) {
 		return r.exec.reached.String()
+	}
+	if r.run != nil && r.run.Last != nil {
+		return r.run.Last.To // of an earlier start, finished: see partly
 	}
 	return "where it was"
 }

@@ -287,7 +287,7 @@ func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *bi
 	if first {
 		t.prelude = append(t.prelude, sets...)
 		sets = nil
-		t.what += ": " + shortened(q.SQL)
+		t.what += ": " + binlog.Shown(string(q.SQL))
 	}
 	if q.Verb != binlog.VerbXAEnd {
 		t.statements++
@@ -311,16 +311,6 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 	s := stepFor(&t.body, true)
 	s.Events = append(appendPlain(s.Events, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)
 	return changes, nil
-}
-
-// shortened is the beginning of a statement, for messages.
-func shortened(sql []byte) string {
-	const most = 200
-	s := strings.ToValidUTF8(string(sql[:min(len(sql), most)]), "?")
-	if len(sql) > most {
-		s += "…"
-	}
-	return strings.Join(strings.Fields(s), " ")
 }
 
 // verbatim runs a transaction, or a statement that stands alone, as it stands in the log.

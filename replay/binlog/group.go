@@ -158,6 +158,9 @@ func (g *grouper) takeQuery(h *Header, body []byte) (whole bool, err error) {
 	}
 	verb := verbOf(parts.sql)
 	g.txn.CreatesTemporary = g.txn.CreatesTemporary || verb == VerbCreateTemporary
+	if code := binary.LittleEndian.Uint16(body[9:]); code != 0 {
+		g.txn.FailedWith = code
+	}
 	g.txn.ByPlace = g.txn.ByPlace || byPlace(verb, parts.sql)
 	if g.state == begun {
 		return g.takeFirst(verb, parts.sql)

@@ -19,6 +19,7 @@ type Survey struct {
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
 	Torn string
 	Temp bool // CREATE TEMPORARY TABLE was seen
+	Failed []Txn // with a statement that failed at the source
 	// ByPlace is the last transaction with a statement that may number or choose rows by where they lie; zero: there is none.
 	ByPlace Position
 	Firsts  *GTIDSet // MariaDB: the first GTID of each domain
@@ -192,6 +193,9 @@ func (p *surveyor) transaction() error {
 	s.Transactions++
 	s.Events += int64(t.Events)
 	s.Temp = s.Temp || t.CreatesTemporary
+	if t.FailedWith != 0 {
+		s.Failed = append(s.Failed, *t)
+	}
 	if t.ByPlace {
 		s.ByPlace = t.Start
 	}

@@ -37,6 +37,9 @@ type Txn struct {
 
 	// CreateSelect: MySQL's CREATE TABLE … START TRANSACTION with its rows.
 	CreateSelect bool
+	// FailedWith is the error with which a statement of it ended at the source, 0 mostly: part of it was done, and the log
+	// does not say which part.
+	FailedWith uint16
 	// ByPlace: a statement of it may number or choose rows by where they lie in their table.
 	ByPlace bool
 	// CreatesTemporary: CREATE TEMPORARY TABLE is among its statements.

@@ -182,13 +182,8 @@ type FailedStatementError struct {
 }
 
 func (e *FailedStatementError) Error() string {
-	const enough = 200
-	sql := e.SQL
-	if len(sql) > enough {
-		sql = sql[:enough] + "…"
-	}
 	return fmt.Sprintf("run statement at %s: it failed at the source with error %d when part of it was done, and the log does not say which part: "+
-		"replay up to it, repair its tables by hand, and go on behind it: %q", e.At, e.Code, sql)
+		"replay up to it, repair its tables by hand, and go on behind it: %q", e.At, e.Code, binlog.Shown(e.SQL))
 }
 
 // Check tells whether the statement last seen can be run at all: a FailedStatementError if not.

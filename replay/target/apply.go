@@ -94,6 +94,7 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 	conflicts, losses := 0, 0
 	for {
 		err := a.once(ctx, c)
+		var refused error
 		switch {
 		case err == nil:
 			if a.run.acknowledge(c.Mark, a.generation) {
@@ -110,6 +111,9 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 			conflicts++
 			a.retries.Deadlocks++
 			err = pause(ctx, conflicts)
+		case losses > 0 && errorCode(err) != 0:
+			// The lost session may have come to its COMMIT for all that it was killed, and its rows are in the way of ours.
+			refused, err = err, nil
 		}
 		if err != nil {
 			return fmt.Errorf("apply chunk %d of epoch %d: %w", c.Mark.Chunk, c.Mark.Epoch, err)
@@ -121,6 +125,8 @@ func (a *Applier) Apply(ctx context.Context, c *Chunk) error {
 			return err
 		} else if done && a.run.acknowledge(c.Mark, a.generation) {
 			return nil
+		} else if refused != nil {
+			return fmt.Errorf("apply chunk %d of epoch %d: %w", c.Mark.Chunk, c.Mark.Epoch, refused)
 		}
 	}
 }
@@ -323,7 +329,7 @@ func (o *sender) step(ctx context.Context, step Step, most int) error {
 		all := append(o.ahead, step.Statements...)
 		o.ahead = o.ahead[:0]
 		if ran, err := o.conn.ExecAll(ctx, all, most); err != nil {
-			return fmt.Errorf("run %q: %w", shorten(all[min(ran, len(all)-1)]), err)
+			return fmt.Errorf("run %q: %w", binlog.Shown(all[min(ran, len(all)-1)]), err)
 		}
 	}
 	batches, err := splitEvents(step.Events, batchBytes)
@@ -355,7 +361,7 @@ func (o *sender) events(ctx context.Context, b batch, events []byte) error {
 	o.buf = append(o.buf[:0], strings.Join(append(ahead, ""), separator)...)
 	if len(o.buf)+length > o.limit {
 		if ran, err := o.conn.script(ctx, ahead...); err != nil {
-			return fmt.Errorf("run %q: %w", ahead[min(ran, len(ahead)-1)], err)
+			return fmt.Errorf("run %q: %w", binlog.Shown(ahead[min(ran, len(ahead)-1)]), err)
 		}
 		ahead, o.buf = nil, o.buf[:0]
 	}
@@ -365,7 +371,7 @@ func (o *sender) events(ctx context.Context, b batch, events []byte) error {
 	case err == nil:
 		return nil
 	case ran < len(ahead):
-		return fmt.Errorf("run %q: %w", ahead[ran], err)
+		return fmt.Errorf("run %q: %w", binlog.Shown(ahead[ran]), err)
 	}
 	return fmt.Errorf("apply rows to %s: %w", b, o.explain(ctx, err))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"interlock/replay/binlog"
+
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -90,7 +92,7 @@ func (c *Conn) sent(ctx context.Context, sql []byte, statements int) (ran int, e
 	case err != nil && errorCode(err) == 0 && !lost(err) && ctx.Err() == nil:
 		err = fmt.Errorf("the server did not answer to all of %d statements (KILL QUERY?): %w: %w", statements, mysql.ErrBadConn, err)
 	case err == nil && ran != statements:
-		err = fmt.Errorf("send %d statements together, from %q on: the server answered to %d", statements, shorten(string(sql)), ran)
+		err = fmt.Errorf("send %d statements together, from %q on: the server answered to %d", statements, binlog.Shown(string(sql)), ran)
 		c.broken = err // nothing more is known of what it did, least of all that it may be committed
 	}
 	return min(ran, statements), err
