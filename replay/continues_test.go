@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -398,4 +399,26 @@ func TestPasswordsAreNotShown(t *testing.T) {
 	if kept, err := both.ours.Exec(t.Context(), "SELECT what FROM interlock_replay.intent"); err != nil || strings.Contains(kept, "topsecret") || kept == "" {
 		t.Errorf("%q, %v", kept, err)
 	}
+}
+
+// Whenever a start is interrupted, the settings of a server that is whole are as they were.
+func TestInterruptedWhileItCloses(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1);")
+		mustExec(t, both.ours, "SET GLOBAL event_scheduler = ON, GLOBAL innodb_flush_log_at_trx_commit = 2")
+		for delay := time.Duration(0); ; delay += 4 * time.Millisecond {
+			ctx, cancel := context.WithTimeout(t.Context(), delay)
+			_, err := replay.Run(ctx, replay.Config{Paths: files, Target: target.Options{Socket: both.ours.Socket, User: "root"}})
+			cancel()
+			rows(t, both.ours, "SELECT @@GLOBAL.event_scheduler, @@GLOBAL.innodb_flush_log_at_trx_commit", "ON 2")
+			if err == nil {
+				break // it was quicker
+			}
+			if text := err.Error(); strings.Contains(text, "CONNECTION_ADMIN") || strings.Contains(text, "INCONSISTENT") {
+				t.Errorf("interrupted after %s: %v", delay, err)
+			}
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1")
+	})
 }

@@ -74,6 +74,9 @@ func (r *runner) onto(ctx context.Context) (err error) {
 	defer r.server.Close()
 	start := time.Now()
 	sel, done, err := r.begin(ctx)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errInterrupted) {
+		return fmt.Errorf("%w before this start applied anything: --status says what the target is", errInterrupted)
+	}
 	if err != nil || done {
 		return err
 	}
@@ -81,19 +84,26 @@ func (r *runner) onto(ctx context.Context) (err error) {
 	r.tally.stage(func(s *Stages) { s.Prepare = time.Since(start).Seconds() })
 	if err := r.replay(ctx, sel); err != nil {
 		if ctx.Err() != nil {
-			err = errors.New("interrupted")
+			err = errInterrupted
 		}
 		return r.interrupted(err)
 	}
 	start = time.Now()
 	defer func() { r.tally.stage(func(s *Stages) { s.Finish = time.Since(start).Seconds() }) }()
-	if err := r.finish(ctx); err != nil {
-		if ctx.Err() != nil {
-			return errors.New("interrupted when all of the log was on the target: the same command ends the run and opens the target")
+	err = r.finish(ctx)
+	if err != nil && ctx.Err() != nil { // all of the log is on the target: what is left takes no time
+		if err = inTime(r.finish); err != nil {
+			return fmt.Errorf("%w when all of the log was on the target: the same command ends the run and opens the target: %w", errInterrupted, err)
 		}
-		return err
 	}
-	return nil
+	return err
+}
+
+// inTime does what is to be done after an interruption, too, but not for ever.
+func inTime(do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return do(ctx)
 }
 
 // begin looks whether the target is fit, finds or makes the run, and closes the target to others.
@@ -139,10 +149,15 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		return nil, false, fmt.Errorf("read the GTIDs that the run began with: %w", err)
 	}
 	if err := r.run.Settings(ctx); err != nil {
+		if ctx.Err() != nil { // some of them may be set
+			err = r.interrupted(errInterrupted)
+		}
 		return nil, false, err
 	}
 	return sel, false, nil
 }
+
+var errInterrupted = errors.New("interrupted")
 
 // refuseFailed refuses a statement in the range that failed at the source: it cannot be run again.
 func refuseFailed(sel *selection, failed []binlog.Txn) error {
@@ -392,11 +407,6 @@ func (r *runner) finish(ctx context.Context) error {
 // interrupted adds to an error what state the target is in. Between the phases of an epoch rows are missing:
 // the target then stays closed.
 func (r *runner) interrupted(cause error) error {
-	inTime := func(do func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		return do(ctx)
-	}
 	if err := inTime(r.run.Publish); err != nil {
 		cause = errors.Join(cause, fmt.Errorf("add the GTIDs of what is applied to the server's: %w", err))
 	}

@@ -139,6 +139,9 @@ func (k kept) set(now string) bool {
 // stillLetIn makes sure that the target has not been closed to ourselves.
 func (s *Server) stillLetIn(ctx context.Context) error {
 	err := s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	if ctx.Err() != nil {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("close the target to others: it is closed to %s too: %w (grant it CONNECTION_ADMIN, in MariaDB CONNECTION ADMIN)", s.opts, err)
 	}
