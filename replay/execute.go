@@ -284,7 +284,7 @@ func (x *executor) open(ctx context.Context, f *binlog.Format, width int) error 
 		return nil
 	}
 	more := make([]*worker, missing)
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	for i := range more {
 		g.Go(func() error {
 			a, err := x.run.Applier(ctx, f)
@@ -300,7 +300,25 @@ func (x *executor) open(ctx context.Context, f *binlog.Format, width int) error 
 			x.workers = append(x.workers, w)
 		}
 	}
+	if target.Full(err) {
+		return x.fewer(err)
+	}
 	return err
+}
+
+// fewer goes on over the connections that the server allows, less some for what else comes up: statements, purge.
+func (x *executor) fewer(refused error) error {
+	const others = 2
+	if len(x.workers) == 0 {
+		return fmt.Errorf("%w (raise max_connections, or end other connections)", refused)
+	}
+	x.cfg.Connections = max(1, len(x.workers)-others)
+	for _, w := range x.workers[x.cfg.Connections:] {
+		w.applier.Close()
+	}
+	x.workers = x.workers[:x.cfg.Connections]
+	x.cfg.Tell(fmt.Sprintf("the server allows no more connections (%v): going on over %d", refused, x.cfg.Connections))
+	return nil
 }
 
 // close ends the workers' connections.

@@ -459,6 +459,9 @@ func (r *runner) summarize() *Summary {
 	}
 	s.GTIDs = r.gtids
 	s.Connections, s.MemoryBound, s.PeakMemory = r.cfg.Connections, r.cfg.MemoryBytes, peakMemory()
+	if r.exec != nil {
+		s.Connections = r.exec.cfg.Connections // the server may allow fewer
+	}
 	s.Seconds = time.Since(r.began).Seconds()
 	s.BytesPerSec = float64(s.Read.Bytes) / s.Seconds
 	s.ChangesPerSec = float64(s.Read.Changes) / s.Seconds

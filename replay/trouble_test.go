@@ -162,3 +162,26 @@ func fill(t *testing.T, dir, file string, free int64) {
 		t.Fatalf("fallocate: %v: %s", err, out)
 	}
 }
+
+// A server that allows fewer connections than are asked for is used over those that it allows.
+func TestFewConnections(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		var script strings.Builder
+		script.WriteString("CREATE DATABASE d; USE d; CREATE TABLE n AS "+tenRows+";")
+		for i := range 30 {
+			fmt.Fprintf(&script, "CREATE TABLE t%d (id INT PRIMARY KEY, a VARCHAR(200));", i)
+		}
+		for i := range 30 {
+			fmt.Fprintf(&script, "INSERT INTO t%d SELECT a.n + 10 * b.n + 100 * c.n, REPEAT('x', 200) FROM n a, n b, n c;", i)
+		}
+		script.WriteString("SET SESSION binlog_format = STATEMENT; UPDATE t1 SET a = id; CREATE TABLE f (a INT);")
+		mustExec(t, both.ours, "SET GLOBAL max_connections = 10")
+		if s := both.same(t, script.String(), replay.Config{Connections: 40}); s.Connections < 1 || s.Connections > 8 {
+			t.Errorf("it went over %d connections", s.Connections)
+		}
+	})
+}
+
+const tenRows = "SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9"

@@ -17,8 +17,8 @@ type Survey struct {
 	First, Last  time.Time
 	End          Position // after the last whole transaction
 	// Torn says why the log ends after End: a cut event, an incomplete transaction. Empty: it ends well.
-	Torn string
-	Temp bool // CREATE TEMPORARY TABLE was seen
+	Torn   string
+	Temp   bool  // CREATE TEMPORARY TABLE was seen
 	Failed []Txn // with a statement that failed at the source
 	// ByPlace is the last transaction with a statement that may number or choose rows by where they lie; zero: there is none.
 	ByPlace Position

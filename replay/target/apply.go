@@ -142,6 +142,13 @@ func RowMissing(err error) bool {
 	return errorCode(err) == erKeyNotFound
 }
 
+// Full tells whether a server refuses a connection because it has as many as it allows: max_connections,
+// max_user_connections, an account's resources.
+func Full(err error) bool {
+	code := errorCode(err)
+	return code == 1040 || code == 1203 || code == 1226
+}
+
 // isConflict tells whether a transaction fell to another one, and may be tried again.
 func isConflict(err error) bool {
 	code := errorCode(err)
