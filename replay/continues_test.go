@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -421,4 +422,77 @@ func TestInterruptedWhileItCloses(t *testing.T) {
 		}
 		rows(t, both.ours, "SELECT * FROM d.t", "1")
 	})
+}
+
+// An interrupted run goes on with the log as it was, for all that the log has grown since; another command is told the way.
+func TestLogThatGrew(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1);")
+		mustExec(t, both.source, "CREATE DATABASE e; CREATE TABLE e.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (2)") // in the file that is written now
+		mustExec(t, both.ours, "SET sql_log_bin = 0; CREATE DATABASE e")
+		all := func() replay.Config { return replay.Config{Paths: binlogs(t, both.source)} }
+		if _, err := run(t, both.ours, all()); err == nil || !strings.Contains(err.Error(), "goes on from there") {
+			t.Fatalf("a database that is there: %v", err)
+		}
+		mustExec(t, both.ours, "SET sql_log_bin = 0; DROP DATABASE e")
+		if p == testrig.MariaDB {
+			mustExec(t, both.ours, "SET sql_log_bin = 0; DELETE FROM interlock_replay.intent")
+		}
+		mustExec(t, both.source, "INSERT INTO d.t VALUES (3); FLUSH BINARY LOGS; INSERT INTO d.t VALUES (4)")
+		refused := "the server is whole up to binlog.00000"
+		other := all()
+		other.Range.StartPosition = filepath.Base(files[0]) + ":4"
+		if _, err := run(t, both.ours, other); err == nil || !strings.Contains(err.Error(), "is unfinished on this server: start position was") || !strings.Contains(err.Error(), refused) {
+			t.Errorf("another command: %v", err)
+		}
+		if s, err := run(t, both.ours, all()); err != nil || !s.Resumed {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1 2")
+		if _, err := run(t, both.ours, all()); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1 2 3 4")
+	})
+}
+
+// What the refusal of another command says leads on: the state is dropped, and the command goes on by GTIDs.
+func TestAnotherWayOn(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1); CREATE DATABASE e; INSERT INTO d.t VALUES (2);")
+		mustExec(t, both.ours, "SET sql_log_bin = 0; CREATE DATABASE e")
+		_, err := run(t, both.ours, replay.Config{Paths: files})
+		if err == nil {
+			t.Fatal("a database that is there is no error")
+		}
+		if p == testrig.MariaDB {
+			mustExec(t, both.ours, "SET sql_log_bin = 0; DELETE FROM interlock_replay.intent")
+		}
+		skip := replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{gtidBefore(t, both.source)}}}
+		if _, err := run(t, both.ours, skip); err == nil || !strings.Contains(err.Error(), "--drop-state --force and give this command again: the server is whole up to") {
+			t.Fatalf("another command: %v", err)
+		}
+		var said strings.Builder
+		if err := replay.DropState(t.Context(), target.Options{Socket: both.ours.Socket, User: "root"}, true, &said); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run(t, both.ours, skip); err != nil {
+			t.Fatal(err)
+		}
+		rows(t, both.ours, "SELECT * FROM d.t", "1 2")
+	})
+}
+
+// gtidBefore is that of the last transaction but one of a server.
+func gtidBefore(t *testing.T, l *testrig.Local) string {
+	t.Helper()
+	last := lastGTID(t, l)
+	at := strings.LastIndexAny(last, ":-") + 1
+	n, err := strconv.Atoi(last[at:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last[:at] + strconv.Itoa(n-1)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,14 +49,82 @@ func (r *runner) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, both := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.readThrough(both, from, to) })
-	g.Go(func() error { return r.connect(both) })
+	both, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g errgroup.Group
+	var unread error
+	g.Go(func() error {
+		unread = r.readThrough(both, from, to)
+		return nil
+	})
+	g.Go(func() error {
+		err := r.connect(both)
+		if err != nil {
+			cancel()
+		}
+		return err
+	})
 	err = g.Wait()
+	if err == nil {
+		var cut bool
+		if cut, err = r.asBegun(ctx); err == nil && cut {
+			unread = r.readThrough(ctx, from, to)
+		}
+	}
+	if err == nil {
+		err = unread
+	}
 	if err != nil && r.server != nil {
 		err = errors.Join(err, r.server.Close())
 	}
 	return err
+}
+
+// asBegun cuts the log to what it was when the unfinished run began that the target knows: since then its newest file may
+// have grown, and others may have come.
+func (r *runner) asBegun(ctx context.Context) (cut bool, err error) {
+	runs, err := r.server.Status(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, one := range runs {
+		if one.Done || !one.Begun {
+			continue
+		}
+		files, size, ok := asDescribed(one.Describe["files"], r.log.Files)
+		if !ok || files == len(r.log.Files) && size == r.log.Files[files-1].Size {
+			return false, nil // the same, or a difference that Open names
+		}
+		last := r.log.Files[files-1]
+		r.cfg.Tell(fmt.Sprintf("the log has grown since the run began: going on with what it was, up to %s:%d; replay the rest by another command", last.Name, size))
+		return true, r.log.CutTo(files, size)
+	}
+	return false, nil
+}
+
+// describeFile is a file in the description of a run.
+func describeFile(f *binlog.File) string { return describeSize(f, strconv.FormatInt(f.Size, 10)) }
+
+func describeSize(f *binlog.File, size string) string {
+	return fmt.Sprintf("%s (%s bytes, %s)", f.Name, size, f.Format.Identity())
+}
+
+// asDescribed finds out of a description how many files of a log it means, and how long the last of them was.
+func asDescribed(described string, files []*binlog.File) (n int, size int64, ok bool) {
+	for i, f := range files {
+		if whole := describeFile(f); described == whole {
+			return i + 1, f.Size, true
+		} else if rest, more := strings.CutPrefix(described, whole+", "); more {
+			described = rest
+			continue
+		}
+		before, after, _ := strings.Cut(describeSize(f, "\x00"), "\x00")
+		text, ok := strings.CutPrefix(described, before)
+		text, fits := strings.CutSuffix(text, after)
+		size, err := strconv.ParseInt(text, 10, 64)
+		return i + 1, size, ok && fits && err == nil && size < f.Size
+	}
+	return 0, 0, false
 }
 
 // readThrough reads the log once, from one position to another.

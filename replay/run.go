@@ -195,6 +195,9 @@ func (r *runner) openRun(ctx context.Context, have *binlog.GTIDSet) (*target.Run
 		run.Close()
 		return nil, fmt.Errorf("resume run: it was begun by a version that plans otherwise (%s, this one %s): go on with that version, or restore the backup and begin again", run.Spec.Tunable["plan"], planVersion)
 	}
+	if other, ok := errors.AsType[*target.OtherRunError](err); ok {
+		return nil, fmt.Errorf("%w; resume it by the command that began it, or %s", err, wayOn(&other.Status))
+	}
 	open, ok := errors.AsType[*target.OpenIntentError](err)
 	if !ok {
 		return run, err
@@ -213,6 +216,15 @@ func (r *runner) openRun(ctx context.Context, have *binlog.GTIDSet) (*target.Run
 	return r.server.Open(ctx, r.spec(have))
 }
 
+// wayOn is how another command can follow an unfinished run.
+func wayOn(s *target.Status) string {
+	to, err := parseCursor(s.Epoch.To)
+	if !s.Epoch.Finished || err != nil || to.RowsEvents != 0 || s.Intent != "" || s.Temporary || s.Failure != "" {
+		return "restore the backup and remove its state by --drop-state --force"
+	}
+	return fmt.Sprintf("remove its state by --drop-state --force and give this command again: the server is whole up to %s, and by GTIDs the command leaves out what is there (without GTIDs, give --start-position %[1]s)", to.Txn)
+}
+
 // spec says what the run is.
 func (r *runner) spec(have *binlog.GTIDSet) target.RunSpec {
 	d := map[string]string{
@@ -224,7 +236,7 @@ func (r *runner) spec(have *binlog.GTIDSet) target.RunSpec {
 	}
 	var files []string
 	for _, f := range r.log.Files {
-		files = append(files, fmt.Sprintf("%s (%d bytes, %s)", f.Name, f.Size, f.Format.Identity()))
+		files = append(files, describeFile(f))
 	}
 	d["files"] = strings.Join(files, ", ")
 	h := sha256.New()

@@ -169,7 +169,7 @@ func TestFewConnections(t *testing.T) {
 		both := newPair(t, p)
 		both.pipe = testrig.LocalFor(t, testrig.LocalSpec{Product: p})
 		var script strings.Builder
-		script.WriteString("CREATE DATABASE d; USE d; CREATE TABLE n AS "+tenRows+";")
+		script.WriteString("CREATE DATABASE d; USE d; CREATE TABLE n AS " + tenRows + ";")
 		for i := range 30 {
 			fmt.Fprintf(&script, "CREATE TABLE t%d (id INT PRIMARY KEY, a VARCHAR(200));", i)
 		}

@@ -28,6 +28,27 @@ type File struct {
 	end int64
 }
 
+// CutTo leaves the first files of a log, and of the last of them so many bytes: what it was before it grew.
+func (l *Log) CutTo(files int, size int64) error {
+	for _, f := range l.Files[files:] {
+		if f.temp != nil {
+			f.temp.Close() // it was read only
+		}
+	}
+	l.Files = l.Files[:files]
+	for _, f := range l.Files {
+		f.end = 0 // of a survey that read more
+	}
+	last := l.Files[files-1]
+	last.Size, last.tail, last.next = size, tailOpen, ""
+	file, done, err := last.open()
+	if err != nil {
+		return err
+	}
+	defer done() //nolint:errcheck // it was read only
+	return last.readTail(file)
+}
+
 // tail is how a file ends.
 type tail uint8
 

@@ -126,8 +126,11 @@ func (r *Run) open(ctx context.Context, spec RunSpec) error {
 		case all[i].spec.Fingerprint == spec.Fingerprint:
 			found = &all[i]
 		default:
-			return fmt.Errorf("open run: another run, begun %s UTC, is unfinished on this server: %s; resume it by the command that began it, or restore the backup and remove its state by --drop-state --force",
-				all[i].started, differences(all[i].spec.Describe, spec.Describe))
+			st, err := statusOf(ctx, r.conn, all[i])
+			if err != nil {
+				return err
+			}
+			return &OtherRunError{Status: st, Differences: differences(all[i].spec.Describe, spec.Describe)}
 		}
 	}
 	r.Spec = spec
@@ -158,6 +161,16 @@ func (r *Run) forget(ctx context.Context, run int64) error {
 		}
 	}
 	return wrapState("forget a run", r.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s.run WHERE id = %d", stateSchema, run)))
+}
+
+// OtherRunError is why a run is refused while another one is unfinished.
+type OtherRunError struct {
+	Status      Status // of the other one
+	Differences string // from the one that was to be opened, in words
+}
+
+func (e *OtherRunError) Error() string {
+	return fmt.Sprintf("open run: another run, begun %s UTC, is unfinished on this server: %s", e.Status.Started.Format("2006-01-02 15:04:05"), e.Differences)
 }
 
 // differences names what two descriptions do not have in common.

@@ -13,6 +13,7 @@ type Status struct {
 	Describe     map[string]string
 	Started      time.Time
 	Done         bool
+	Begun        bool   // it has begun to change the server
 	Holder       string // who runs it now, and since when; empty: nobody
 	Epoch        Epoch
 	ChunksDone   int
@@ -55,7 +56,7 @@ func (s *Server) Status(ctx context.Context) ([]Status, error) {
 }
 
 func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
-	st := Status{Fingerprint: one.spec.Fingerprint, Describe: one.spec.Describe, Done: one.done, Temporary: one.temporary}
+	st := Status{Fingerprint: one.spec.Fingerprint, Describe: one.spec.Describe, Done: one.done, Begun: one.begun, Temporary: one.temporary}
 	var err error
 	if st.Started, err = time.Parse("2006-01-02 15:04:05.999999", one.started); err != nil {
 		return st, fmt.Errorf("read run %d: %w", one.id, err)
@@ -91,6 +92,21 @@ func statusOf(ctx context.Context, c *Conn, one record) (Status, error) {
 // ErrUnfinished is why DropState refuses.
 var ErrUnfinished = errors.New("a run on this server is unfinished")
 
+// publishUnfinished gives the server the GTIDs of what an unfinished run has applied, which a crash may have kept from it.
+// Where the run cannot be resumed, since a backup has been restored for instance, they are not the server's.
+func (s *Server) publishUnfinished(ctx context.Context, c *Conn) {
+	r := &Run{server: s, Patience: patience, newestTable: "NULL", conn: c}
+	all, err := records(ctx, c)
+	if err != nil || r.lookForTables(ctx, c) != nil {
+		return
+	}
+	for i := range all {
+		if !all[i].done && all[i].begun {
+			_ = r.resume(ctx, &all[i]) // its error is what keeps the GTIDs
+		}
+	}
+}
+
 // DropState removes the schema interlock_replay, and puts back first what a run has set and not put back. Where a
 // run is unfinished that is refused, unless unfinished says that it may go too: the state came with the backup, or
 // the server has been given up.
@@ -110,7 +126,9 @@ func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 	if err := takeLock(ctx, c); err != nil {
 		return err
 	}
-	if !unfinished {
+	if unfinished {
+		s.publishUnfinished(ctx, c)
+	} else {
 		all, err := records(ctx, c)
 		if err != nil {
 			return err
