@@ -18,6 +18,9 @@ type cursor struct {
 // String writes binlog.000002:1234+5.
 func (c cursor) String() string { return fmt.Sprintf("%s+%d", c.Txn, c.RowsEvents) }
 
+// placeOf is what String wrote for people: without the +0 of a place between transactions.
+func placeOf(text string) string { return strings.TrimSuffix(text, "+0") }
+
 // parseCursor reads what String wrote.
 func parseCursor(text string) (cursor, error) {
 	at, events, ok := cutLast(text, "+")

@@ -1,15 +1,21 @@
 package replay
 
-import "errors"
+import (
+	"errors"
+
+	"interlock/replay/target"
+)
 
 // What kind of error a run ended with, for exit statuses: errors.Is tells.
 var (
 	// ErrUnreachable: the target could not be reached or logged into.
 	ErrUnreachable = errors.New("target is unreachable")
-	// ErrUsage: what was asked for makes no sense with these logs; nothing was applied.
+	// ErrUsage: what was asked for makes no sense, as such or with these logs; nothing was applied.
 	ErrUsage = errors.New("usage")
 	// ErrRefused: the target, or the log, is not fit; nothing was applied.
 	ErrRefused = errors.New("refused")
+	// ErrOutput: the run has ended well, and its summary could not be written.
+	ErrOutput = errors.New("output")
 )
 
 // kindError is an error with its kind, which its text does not repeat.
@@ -24,4 +30,12 @@ func as(kind, err error) error {
 		return nil
 	}
 	return &kindError{kind, err}
+}
+
+// notConnected gives an error of target.Connect its kind.
+func notConnected(err error) error {
+	if _, ok := errors.AsType[*target.OptionsError](err); ok {
+		return as(ErrUsage, err)
+	}
+	return as(ErrUnreachable, err)
 }

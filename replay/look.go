@@ -148,7 +148,7 @@ func (r *runner) readThrough(ctx context.Context, from, to binlog.Position) (err
 // connect reaches the target and asks what can be asked before the log is known.
 func (r *runner) connect(ctx context.Context) (err error) {
 	if r.server, err = target.Connect(ctx, r.cfg.Target); err != nil {
-		return as(ErrUnreachable, err)
+		return notConnected(err)
 	}
 	if err := r.server.LockFree(ctx); err != nil {
 		return err

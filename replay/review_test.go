@@ -418,7 +418,10 @@ func TestReviewInconsistentStaysClosed(t *testing.T) {
 		both.alone(t, tables+"INSERT INTO d.t VALUES (1, 1), (2, 2), (3, 3);")
 		files := both.logOf(t, "BEGIN; DELETE FROM d.t WHERE id = 1; INSERT INTO d.t VALUES (5, 5); INSERT INTO d.other VALUES (1); COMMIT;")
 		mustExec(t, both.ours, "SET sql_log_bin=0; INSERT INTO d.t VALUES (9, 5)") // not what the log was logged on
-		_, err := run(t, both.ours, replay.Config{Paths: files})
+		s, err := run(t, both.ours, replay.Config{Paths: files})
+		if s.State != replay.StateInconsistent || s.AppliedTo != "" || s.To != "" {
+			t.Errorf("the summary says %s, applied to %q, to %q", s.State, s.AppliedTo, s.To)
+		}
 		if err == nil || !strings.Contains(err.Error(), "INCONSISTENT") || !strings.Contains(err.Error(), "d.t") || !strings.Contains(err.Error(), "'5'") {
 			t.Fatalf("a row that collides: %v", err)
 		}
@@ -452,7 +455,10 @@ func TestReviewWholeBeforeAnError(t *testing.T) {
 			fmt.Fprintf(&rows, ", (%d)", i)
 		}
 		files := both.logOf(t, "INSERT INTO d.t VALUES "+rows.String()[2:]+"; INSERT INTO d.gone VALUES (1);")
-		_, err := run(t, both.ours, replay.Config{Paths: files, EpochChanges: 60_000})
+		s, err := run(t, both.ours, replay.Config{Paths: files, EpochChanges: 60_000})
+		if err == nil || s.State != replay.StateWhole || s.To != s.AppliedTo || !strings.Contains(err.Error(), "whole up to "+s.AppliedTo) {
+			t.Errorf("the summary says %s, applied to %s, to %s, and the error %v", s.State, s.AppliedTo, s.To, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), "`gone`") || strings.Contains(err.Error(), "INCONSISTENT") {
 			t.Errorf("a table that is missing: %v", err)
 		}

@@ -39,7 +39,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(cfg.MemoryBytes + collectorSlack))
 	r := &runner{cfg: cfg, began: time.Now()}
 	err = r.all(ctx)
-	return r.summarize(), err
+	return r.summarize(err), err
 }
 
 // collectorSlack is what the heap may hold besides the bound of a run before it is collected more often.
@@ -448,7 +448,7 @@ func (r *runner) applied() string {
 	return "where it was"
 }
 
-func (r *runner) summarize() *Summary {
+func (r *runner) summarize(err error) *Summary {
 	if r.tally == nil {
 		return nil
 	}
@@ -470,6 +470,7 @@ func (r *runner) summarize() *Summary {
 		s.Deadlocks, s.Reconnects = r.exec.retries.Deadlocks, r.exec.retries.Lost
 	}
 	s.GTIDs = r.gtids
+	r.ended(&s, err)
 	s.Connections, s.MemoryBound, s.PeakMemory = r.cfg.Connections, r.cfg.MemoryBytes, peakMemory()
 	if r.exec != nil {
 		s.Connections = r.exec.cfg.Connections // the server may allow fewer

@@ -2,30 +2,48 @@ package replay
 
 import (
 	"bufio"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"interlock/internal/report"
+	"interlock/replay/binlog"
+)
+
+// State is what a run has made of the target.
+type State string
+
+// The states.
+const (
+	StateComplete       State = "complete"        // it has ended: all of the range is there
+	StateWhole          State = "whole"           // it was interrupted or failed: nothing is missing up to AppliedTo
+	StateInconsistent   State = "inconsistent"    // rows are missing: the target is not to be used
+	StateNothingApplied State = "nothing_applied" // this start has changed nothing; what an earlier one left Status tells
 )
 
 // Summary is what a run did, as --summary writes it. Durations are seconds.
 type Summary struct {
-	Flavor        string    `json:"flavor"`
-	TargetVersion string    `json:"target_version"`
-	Resumed       bool      `json:"resumed"`
-	Before        bool      `json:"finished_before"` // nothing was left to do
-	From          string    `json:"from"`            // FILE:OFFSET of the first transaction read
-	To            string    `json:"to"`              // behind the last one
-	Stopped       string    `json:"stopped,omitempty"`
-	Torn          string    `json:"torn,omitempty"`
-	LastCommit    time.Time `json:"last_commit"`
+	State State  `json:"state"`
+	Error string `json:"error,omitempty"` // why it is not complete
+	// AppliedTo is FILE:OFFSET: every transaction that ends before is on the target or was left out for a reason. A +N
+	// behind it says that the first N rows events of the transaction that begins there are on the target, too. Empty: not known.
+	AppliedTo string `json:"applied_to"`
+
+	Flavor        string `json:"flavor"`
+	TargetVersion string `json:"target_version"`
+	Resumed       bool   `json:"resumed"`
+	Before        bool   `json:"finished_before"` // nothing was left to do
+	From          string `json:"from"`            // FILE:OFFSET of the first transaction read
+	To            string `json:"to"`              // behind the last one; where the state is not complete, AppliedTo
+	Stopped       string `json:"stopped,omitempty"`
+	// StopNotReached tells of a --stop-datetime that lies behind the log's end.
+	StopNotReached bool      `json:"stop_not_reached,omitempty"`
+	Torn           string    `json:"torn,omitempty"`
+	LastCommit     time.Time `json:"last_commit"` // of the transactions read
 
 	Read    Counts            `json:"read"`
 	Applied Counts            `json:"applied"`
@@ -85,9 +103,12 @@ func (t *tally) summary() Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Summary{
-		To: t.at.String(), LastCommit: t.committed, Read: Counts(t.in), Applied: Counts(t.applied),
+		LastCommit: t.committed, Read: Counts(t.in), Applied: Counts(t.applied),
 		Skipped: map[string]Counts{}, Net: t.rows, Epochs: t.epochs, Chunks: t.chunks, Barriers: t.barriers, Merged: t.merged,
 		Prepared: t.prepared, Stages: t.stages,
+	}
+	if t.at != (binlog.Position{}) {
+		s.To = t.at.String()
 	}
 	if t.stopWhy != "" {
 		s.Stopped = fmt.Sprintf("before %s: %s", t.stopAt, t.stopWhy)
@@ -101,30 +122,40 @@ func (t *tally) summary() Summary {
 	return s
 }
 
-// WriteFile writes the summary as JSON, whole or not at all.
-func (s *Summary) WriteFile(path string) error {
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
+// ended adds to the summary how the run has ended.
+func (r *runner) ended(s *Summary, err error) {
+	s.State, s.AppliedTo = r.outcome(err)
+	switch {
+	case err != nil:
+		s.Error = err.Error()
+		s.To = s.AppliedTo // what was read runs ahead
+	case s.Before:
+		s.To = s.AppliedTo
+	default:
+		s.AppliedTo = s.To
+		s.StopNotReached = !r.cfg.Range.StopDatetime.IsZero() && s.Stopped == ""
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
+}
+
+// outcome is what the run has made of the target, and up to where that is whole.
+func (r *runner) outcome(err error) (state State, appliedTo string) {
+	switch {
+	case r.exec != nil && r.exec.reached != (cursor{}):
+		appliedTo = placeOf(r.exec.reached.String())
+	case r.run != nil && r.run.Last != nil && r.run.Last.Finished:
+		appliedTo = placeOf(r.run.Last.To)
 	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(append(text, '\n')); err == nil {
-		err = f.Chmod(0o644)
+	switch {
+	case err == nil:
+		return StateComplete, appliedTo
+	case r.run == nil:
+		return StateNothingApplied, ""
+	case r.partly(), errors.Is(err, errUnaccounted):
+		return StateInconsistent, ""
+	case appliedTo == "" && (r.exec == nil || r.exec.underWay == ""):
+		return StateNothingApplied, ""
 	}
-	if err2 := f.Close(); err == nil {
-		err = err2
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write summary: %w", err)
-	}
-	return nil
+	return StateWhole, appliedTo
 }
 
 // maxTables is how many tables the text lists; the JSON file has all.
@@ -141,6 +172,9 @@ func (s *Summary) Write(w io.Writer, style report.Style) error {
 	}
 	if s.Stopped != "" {
 		fmt.Fprintf(b, "stopped %s\n", s.Stopped)
+	}
+	if s.StopNotReached {
+		fmt.Fprintf(b, "--stop-datetime was not reached: the log ends %s\n", s.logEnd())
 	}
 	if s.Torn != "" {
 		fmt.Fprintf(b, "THE LOG IS TORN: %s\n", s.Torn)
@@ -162,6 +196,14 @@ func (s *Summary) Write(w io.Writer, style report.Style) error {
 		return err
 	}
 	return s.writeTables(w, style)
+}
+
+// logEnd says where the log ends that was read to its end.
+func (s *Summary) logEnd() string {
+	if s.To == "" {
+		return "before it"
+	}
+	return fmt.Sprintf("at %s, committed %s", s.To, s.LastCommit.Local().Format("2006-01-02 15:04:05.000000"))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

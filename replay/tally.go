@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -106,6 +107,13 @@ func (t *tally) stage(add func(*Stages)) {
 	add(&t.stages)
 }
 
+// errUnaccounted is a run that has lost something that it read.
+var errUnaccounted = errors.New("unaccounted")
+
+func unaccounted(format string, args ...any) error {
+	return as(errUnaccounted, fmt.Errorf("account for the run: "+format, args...))
+}
+
 // accounts proves that whatever was read is applied, folded away or skipped for a reason.
 func (t *tally) accounts() error {
 	t.mu.Lock()
@@ -117,11 +125,11 @@ func (t *tally) accounts() error {
 	out.add(t.held)
 	switch {
 	case out.Transactions != t.in.Transactions:
-		return fmt.Errorf("account for the run: %d transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Transactions, out.Transactions)
+		return unaccounted("%d transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Transactions, out.Transactions)
 	case out.Bytes != t.in.Bytes:
-		return fmt.Errorf("account for the run: %d bytes of transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Bytes, out.Bytes)
+		return unaccounted("%d bytes of transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Bytes, out.Bytes)
 	case out.Changes != t.in.Changes:
-		return fmt.Errorf("account for the run: %d changes were read, %d applied or skipped; do not use this server, and report this", t.in.Changes, out.Changes)
+		return unaccounted("%d changes were read, %d applied or skipped; do not use this server, and report this", t.in.Changes, out.Changes)
 	}
 	return nil
 }

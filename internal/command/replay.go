@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"interlock/internal/fleet"
 	"interlock/replay"
@@ -22,27 +23,20 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 		Usage:     "bring a restored server up to date from binary logs",
 		UsageText: usage,
 		HideHelp:  true, // its -h; here that is --host, as in the mysql client
-		Flags: append(targetFlags(),
-			&cli.StringFlag{Name: "start-position", Usage: "begin with the transaction at `FILE:POS`"},
-			&cli.StringFlag{Name: "stop-position", Usage: "stop before the transaction at `FILE:POS`"},
-			&cli.StringFlag{Name: "stop-datetime", Usage: "stop before the first transaction committed at `TIME` or later (2014-01-10 17:30:00.000000)"},
-			&cli.StringFlag{Name: "stop-before-gtid", Usage: "stop before the transaction `GTID`"},
-			&cli.StringSliceFlag{Name: "skip-gtid", Usage: "leave out the transaction `GTID`; may be given again"},
-			&cli.StringFlag{Name: "memory", Usage: "hold at most `SIZE` of the log in memory (default: a quarter of this machine's, at most 2G)"},
-			numberFlag("connections", "apply over `N` connections (default: two for each core, 4 to 16)"),
-			numberFlag("epoch-changes", "end an epoch after `N` changes instead of by memory alone"),
-			&cli.StringFlag{Name: "tmpdir", Usage: "`DIR` for compressed logs, which are inflated there"},
-			&cli.StringFlag{Name: "summary", Usage: "write what was done to `FILE` as JSON"},
-			&cli.StringFlag{Name: "resolve-intent", Usage: "what became of a statement that was running at a crash, once you have looked: `done` or redo"},
+		Flags: append(append(targetFlags(), runFlags()...),
 			&cli.BoolFlag{Name: "status", Usage: "print what this server knows of runs; change nothing"},
 			&cli.BoolFlag{Name: "drop-state", Usage: "remove the schema interlock_replay"},
 			&cli.BoolFlag{Name: "force", Usage: "with --drop-state: that of an unfinished run, too"},
 			&cli.BoolFlag{Name: "help", Usage: "show help"},
 		),
 		Action: func(c *cli.Context) error {
-			switch target := targetOptions(c); {
-			case c.Bool("help"):
+			if c.Bool("help") {
 				return cli.ShowSubcommandHelp(c)
+			}
+			if err := stateAlone(c, r); err != nil {
+				return err
+			}
+			switch target := targetOptions(c); {
 			case c.Bool("status"):
 				return replayError(c.Context, replay.Status(c.Context, target, os.Stdout))
 			case c.Bool("drop-state"):
@@ -60,11 +54,42 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 				Config: cfg, Summary: c.String("summary"),
 				Out: os.Stdout, OutStyle: fleet.StyleOf(os.Stdout), Err: os.Stderr, ErrStyle: fleet.StyleOf(os.Stderr),
 			}
+			// Whoever reads what is said may go: a run is not to end by that, with the server closed.
+			signal.Ignore(syscall.SIGPIPE)
 			ctx, stop := signal.NotifyContext(c.Context, interruptions()...)
 			defer stop()
 			return replayError(ctx, cmd.Run(ctx))
 		},
 	}
+}
+
+// stateAlone refuses what --status and --drop-state would pass over: they replay nothing.
+func stateAlone(c *cli.Context, r fleet.CommandLine) error {
+	const hint = "see interlock replay --help"
+	refuse := func(format string, args ...any) error { return usagef(hint, "replay: "+format, args...) }
+	var mode string
+	switch status, drop := c.Bool("status"), c.Bool("drop-state"); {
+	case status && drop:
+		return refuse("--status and --drop-state: give one of them")
+	case c.Bool("force") && !drop:
+		return refuse("--force goes with --drop-state alone")
+	case status:
+		mode = "--status"
+	case drop:
+		mode = "--drop-state"
+	default:
+		return nil
+	}
+	for _, flag := range runFlags() {
+		if name := flag.Names()[0]; c.IsSet(name) {
+			return refuse("%s replays nothing and takes no --%s: give two commands, one after the other", mode, name)
+		}
+	}
+	if c.Args().Present() {
+		return refuse("%s replays nothing and takes no binary logs (%q): give two commands, one after the other", mode, c.Args().First())
+	}
+	_, err := r.Arguments(c.Command.Name, nil, 0, 0, hint)
+	return err
 }
 
 // replayError gives an error of replay its exit status.
@@ -83,6 +108,8 @@ func replayError(ctx context.Context, err error) error {
 		status = fleet.ExitRefused
 	case errors.Is(err, replay.ErrUnreachable):
 		status = fleet.ExitUnreachable
+	case errors.Is(err, replay.ErrOutput):
+		status = fleet.ExitIO
 	}
 	return &fleet.Error{Status: status, Err: err}
 }
@@ -100,6 +127,23 @@ func targetFlags() []cli.Flag {
 		&cli.StringFlag{Name: "ssl-ca", Usage: "`FILE` with the certificates of authorities"},
 		&cli.StringFlag{Name: "ssl-cert", Usage: "`FILE` with our certificate"},
 		&cli.StringFlag{Name: "ssl-key", Usage: "`FILE` with its key"},
+	}
+}
+
+// runFlags are those of a run: its range, and how it is replayed.
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "start-position", Usage: "begin with the transaction at `FILE:POS`"},
+		&cli.StringFlag{Name: "stop-position", Usage: "stop before the transaction at `FILE:POS`"},
+		&cli.StringFlag{Name: "stop-datetime", Usage: "stop before the first transaction committed at `TIME` or later (2014-01-10 17:30:00.000000)"},
+		&cli.StringFlag{Name: "stop-before-gtid", Usage: "stop before the transaction `GTID`"},
+		&cli.StringSliceFlag{Name: "skip-gtid", Usage: "leave out the transaction `GTID`; may be given again"},
+		&cli.StringFlag{Name: "memory", Usage: "hold at most `SIZE` of the log in memory (default: a quarter of this machine's, at most 2G)"},
+		numberFlag("connections", "apply over `N` connections (default: two for each core, 4 to 16)"),
+		numberFlag("epoch-changes", "end an epoch after `N` changes instead of by memory alone"),
+		&cli.StringFlag{Name: "tmpdir", Usage: "`DIR` for compressed logs, which are inflated there"},
+		&cli.StringFlag{Name: "summary", Usage: "write what was done to `FILE` as JSON"},
+		&cli.StringFlag{Name: "resolve-intent", Usage: "what became of a statement that was running at a crash, once you have looked: `done` or redo"},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -469,5 +470,36 @@ func TestNumbersRise(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Files that were joined into one stream are not taken for a damaged file.
+func TestJoined(t *testing.T) {
+	for _, name := range []string{"mysql", "mariadb"} {
+		first, second := read(t, name+"/binlog.000001"), read(t, name+"/binlog.000002")
+		var members bytes.Buffer
+		for _, data := range [][]byte{first, second} {
+			z := gzip.NewWriter(&members)
+			if _, err := z.Write(data); err != nil {
+				t.Fatal(err)
+			}
+			if err := z.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for how, stream := range map[string][]byte{"cat": append(bytes.Clone(first), second...), "gzip": members.Bytes()} {
+			log, err := binlog.Open(t.Context(), []string{"-"}, binlog.OpenOptions{TempDir: t.TempDir(), Stdin: bytes.NewReader(stream)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = log.Survey(t.Context(), nil)
+			want := fmt.Sprintf("another binary log begins at stdin:%d: files were joined into one", len(first))
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "one by one") || strings.Contains(err.Error(), "--stop-position") {
+				t.Errorf("%s, %s: %v; want %s", name, how, err, want)
+			}
+			if err := log.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

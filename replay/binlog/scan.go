@@ -20,6 +20,8 @@ type scanner struct {
 const (
 	magic          = "\xfebin"
 	encryptedMagic = "\xfdbin"
+	// magicTime is the magic where it is read as an event's time.
+	magicTime = 'n'<<24 | 'i'<<16 | 'b'<<8 | 0xfe
 )
 
 // scan begins at an offset of a file whose format is known.
@@ -67,6 +69,9 @@ func (s *scanner) event(h *Header, offset int64, verify bool) ([]byte, error) {
 		return nil, s.fail(offset, err)
 	}
 	h.read(head)
+	if h.joined() {
+		return nil, fmt.Errorf("another binary log begins at %s: files were joined into one (cat, or a .gz of several); give them one by one", s.file.at(offset))
+	}
 	if err := s.check(h, offset, left); err != nil {
 		return nil, err
 	}
@@ -81,6 +86,13 @@ func (s *scanner) event(h *Header, offset int64, verify bool) ([]byte, error) {
 		return nil, damaged("%s event at %s: its checksum is wrong", h.Type, s.file.at(offset))
 	}
 	return raw[: len(raw)-checksumLen : len(raw)-checksumLen], nil
+}
+
+// joined tells whether a header is that of no event, but the magic of another file and the start of its format
+// description: what is read as the time is the magic, as the server's highest byte the type, as the position the length.
+func (h *Header) joined() bool {
+	return h.Timestamp == magicTime && Type(h.ServerID>>24) == TypeFormatDescription &&
+		h.NextPos > HeaderLen && h.NextPos <= maxFormat
 }
 
 // check holds a header against the file before anything is read, or allocated, on its word.

@@ -33,11 +33,12 @@ type Server struct {
 // dialTimeout bounds how long a server may take to greet: a stopped one accepts and says nothing.
 const dialTimeout = 10 * time.Second
 
-// Connect reaches the target and finds out what it is. It changes nothing.
+// Connect reaches the target and finds out what it is. It changes nothing. Where opts cannot be used it returns an
+// *OptionsError.
 func Connect(ctx context.Context, opts Options) (*Server, error) {
 	login, err := opts.resolve()
 	if err != nil {
-		return nil, err
+		return nil, &OptionsError{err}
 	}
 	s := &Server{opts: login, open: map[*Conn]struct{}{}, made: map[uint32]struct{}{}}
 	c, err := s.Dial(ctx)

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"os"
 	"os/user"
 	"strings"
@@ -136,8 +137,11 @@ func TestResolveRefuses(t *testing.T) {
 		{Options{Socket: "/s", PasswordFile: "/nowhere/pw"}, []string{"read password", "/nowhere/pw"}},
 		{Options{Socket: "/s", PasswordFile: writeFile(t, "one\ntwo\n")}, []string{"one line"}},
 	} {
-		_, err := c.opts.resolve()
+		_, err := Connect(t.Context(), c.opts)
 		mustRefuse(t, err, c.words...)
+		if _, ok := errors.AsType[*OptionsError](err); !ok {
+			t.Errorf("%v is not an error of the options", err)
+		}
 	}
 }
 

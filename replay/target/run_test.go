@@ -119,6 +119,25 @@ func TestOpenOtherFormat(t *testing.T) {
 	})
 }
 
+// A schema without tables is what a start leaves behind that was killed at once; one with other tables is not ours.
+func TestDropStateWithoutFormat(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		there := func(want bool) {
+			t.Helper()
+			if got, err := s.server.StateThere(t.Context()); err != nil || got != want {
+				t.Errorf("the schema is there: %t, %v; want %t", got, err, want)
+			}
+		}
+		there(false)
+		s.run("CREATE DATABASE interlock_replay", "CREATE TABLE interlock_replay.theirs (id INT PRIMARY KEY)")
+		s.refused(s.server.DropState(t.Context(), true), "not interlock's")
+		there(true)
+		s.run("DROP TABLE interlock_replay.theirs")
+		s.ok(s.server.DropState(t.Context(), false))
+		there(false)
+	})
+}
+
 // A start that was killed while it made the state leaves part of it, which the next one makes whole.
 func TestStateHalfMade(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *site) {

@@ -107,6 +107,19 @@ func (s *Server) publishUnfinished(ctx context.Context, c *Conn) {
 	}
 }
 
+// StateThere tells whether the schema interlock_replay is on the target, in whatever state.
+func (s *Server) StateThere(ctx context.Context) (there bool, err error) {
+	err = s.withConn(ctx, func(c *Conn) error {
+		schemas, err := c.text(ctx, "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = '"+stateSchema+"'")
+		if err != nil {
+			return fmt.Errorf("look for schema %s: %w", stateSchema, err)
+		}
+		there = schemas != "0"
+		return nil
+	})
+	return there, err
+}
+
 // DropState removes the schema interlock_replay, and puts back first what a run has set and not put back. Where a
 // run is unfinished that is refused, unless unfinished says that it may go too: the state came with the backup, or
 // the server has been given up.
@@ -121,7 +134,7 @@ func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 		return err
 	}
 	if !there && err == nil {
-		return nil
+		return dropEmpty(ctx, c)
 	}
 	if err := takeLock(ctx, c); err != nil {
 		return err
@@ -144,6 +157,25 @@ func (s *Server) DropState(ctx context.Context, unfinished bool) error {
 		return fmt.Errorf("drop state: %w", err)
 	}
 	if err := c.Exec(ctx, "DROP DATABASE "+stateSchema); err != nil {
+		return fmt.Errorf("drop state: %w", err)
+	}
+	return nil
+}
+
+// dropEmpty removes the schema of a start that was interrupted before its first table. One with tables that are not a
+// state's is somebody else's.
+func dropEmpty(ctx context.Context, c *Conn) error {
+	tables, err := c.text(ctx, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '"+stateSchema+"'")
+	if err != nil {
+		return fmt.Errorf("drop state: %w", err)
+	}
+	if tables != "0" {
+		return fmt.Errorf("drop state: the schema %s has no table format, so that it is not interlock's: rename it, or drop it by hand", stateSchema)
+	}
+	if err := takeLock(ctx, c); err != nil {
+		return err
+	}
+	if err := c.Exec(ctx, "DROP DATABASE IF EXISTS "+stateSchema); err != nil {
 		return fmt.Errorf("drop state: %w", err)
 	}
 	return nil

@@ -78,6 +78,9 @@ func (d *demo) killed(ctx context.Context) error {
 	if cmd.ProcessState.Exited() {
 		return errors.Join(errors.New("kill interlock half-way: it had ended"), ended)
 	}
+	if err := d.released(ctx); err != nil {
+		return err
+	}
 	// The first epoch has rows that go, and ends long after a third of its chunks.
 	if err := d.status(ctx, "INCONSISTENT"); err != nil {
 		return err
@@ -127,6 +130,22 @@ func (d *demo) halfWay(ctx context.Context) (string, error) {
 			continue
 		}
 		result.Close()
+	}
+}
+
+// released waits until the server has noticed that interlock is gone: until then the run is under way for it.
+func (d *demo) released(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		rows, err := d.server.Query(ctx, "SELECT IS_FREE_LOCK('interlock_replay') AS free")
+		if err != nil {
+			return fmt.Errorf("wait for the lock of the killed run: %w", err)
+		}
+		if len(rows) == 1 && rows[0]["free"] == "1" {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
