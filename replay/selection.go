@@ -80,7 +80,7 @@ func (s *selection) passed(ctx context.Context, log *binlog.Log) error {
 			return err
 		}
 		if err != nil {
-			return nil //nolint:nilerr // what lies before the end has been read through: this lies behind, or is the log's end
+			return nil // what lies before the end has been read through: this lies behind, or is the log's end
 		}
 		if v, _ := s.judge(txn); v == stop {
 			if (txn.GTID != binlog.GTID{}) && s.have.Contains(txn.GTID) {
