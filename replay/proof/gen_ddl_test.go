@@ -89,7 +89,12 @@ func (g *gen) ddlStatements() []string {
 	case 5:
 		return g.codeObjects(schema, t)
 	default:
-		return []string{"ALTER TABLE " + t.String() + " " + g.alteration(t)}
+		what := g.alteration(t)
+		alter := "ALTER TABLE "
+		if g.product == testrig.MariaDB && strings.HasPrefix(what, "ADD UNIQUE") {
+			alter = "ALTER IGNORE TABLE " // of rows that are alike the first one stays
+		}
+		return []string{alter + t.String() + " " + what}
 	}
 }
 
@@ -98,7 +103,11 @@ func (g *gen) alteration(t *table) string {
 	c := pick(r, t.columns...)
 	switch r.IntN(12) {
 	case 0, 1:
-		return fmt.Sprintf("ADD COLUMN %s %s%s", g.name("x"), anyType(r, g.product), pick(r, "", " FIRST", fmt.Sprintf(" AFTER `%s`", c.name)))
+		kind := anyType(r, g.product)
+		if len(t.unique) == 0 && strings.Contains(c.columnType, "int") { // numbered as its rows lie
+			kind = "INT NOT NULL AUTO_INCREMENT PRIMARY KEY"
+		}
+		return fmt.Sprintf("ADD COLUMN %s %s%s", g.name("x"), kind, pick(r, "", " FIRST", fmt.Sprintf(" AFTER `%s`", c.name)))
 	case 2:
 		return fmt.Sprintf("DROP COLUMN `%s`", c.name)
 	case 3:
