@@ -193,7 +193,7 @@ func (p *surveyor) transaction() error {
 	s.Transactions++
 	s.Events += int64(t.Events)
 	s.Temp = s.Temp || t.CreatesTemporary
-	if t.FailedWith != 0 {
+	if t.FailedWith != 0 && !t.StartAlter && !t.RollbackAlter { // that COMMIT ALTER does not follow changed nothing
 		s.Failed = append(s.Failed, *t)
 	}
 	if t.ByPlace {
