@@ -121,7 +121,7 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 			return p.inOrder(t, rows, ev)
 		}
 		if t.folding != e {
-			e.tables[t.name], e.byFold[t.fold] = t, t
+			e.folded(t)
 			t.folding, t.flags = e, 0
 		}
 		var context fold.Context
