@@ -36,9 +36,11 @@ type epoch struct {
 	format         *binlog.Format
 	tables         map[string]*table      // in it, by name
 	byFold         map[*fold.Table]*table // the folded ones
+	foldedGroups   map[string]bool        // theirs
 	flags          map[*fold.Table]uint16 // of rows events, all of a table's together
 	ordered        map[string]string      // group → why it is applied in its original order
 	streams        []*stream              // of those, by first appearance
+	streamOf       map[string]*stream     // by group
 	contexts       []session.Computing    // by fold.Context
 	context        map[session.Computing]fold.Context
 	gtids          *binlog.GTIDSet
@@ -67,8 +69,8 @@ const pieceBytes = 4 << 20
 func newEpoch(number int64, from cursor, f *fold.Epoch, format *binlog.Format) *epoch {
 	return &epoch{
 		number: number, from: from, fold: f, format: format,
-		tables: map[string]*table{}, byFold: map[*fold.Table]*table{}, flags: map[*fold.Table]uint16{},
-		ordered: map[string]string{}, context: map[session.Computing]fold.Context{}, gtids: &binlog.GTIDSet{}, orderedChanges: map[string]int64{},
+		tables: map[string]*table{}, byFold: map[*fold.Table]*table{}, foldedGroups: map[string]bool{}, flags: map[*fold.Table]uint16{},
+		ordered: map[string]string{}, streamOf: map[string]*stream{}, context: map[session.Computing]fold.Context{}, gtids: &binlog.GTIDSet{}, orderedChanges: map[string]int64{},
 	}
 }
 
@@ -89,15 +91,13 @@ func (e *epoch) contextOf(c session.Computing) fold.Context {
 	return n
 }
 
-// folds tells whether rows of a group have been folded in the epoch.
-func (e *epoch) folds(group string) bool {
-	for _, t := range e.byFold {
-		if t.group == group {
-			return true
-		}
-	}
-	return false
+// folded takes note of a table of which rows are folded.
+func (e *epoch) folded(t *table) {
+	e.tables[t.name], e.byFold[t.fold], e.foldedGroups[t.group] = t, t, true
 }
+
+// folds tells whether rows of a group have been folded in the epoch.
+func (e *epoch) folds(group string) bool { return e.foldedGroups[group] }
 
 // appendOrdered puts a rows event behind those of its group, with its table map before it.
 func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []byte, changes int64) {
@@ -115,13 +115,11 @@ func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []b
 }
 
 func (e *epoch) stream(t *table) *stream {
-	for _, s := range e.streams {
-		if s.group == t.group {
-			return s
-		}
+	s := e.streamOf[t.group]
+	if s == nil {
+		s = &stream{group: t.group}
+		e.streams, e.streamOf[t.group] = append(e.streams, s), s
 	}
-	s := &stream{group: t.group}
-	e.streams = append(e.streams, s)
 	return s
 }
 

@@ -30,9 +30,10 @@ type planner struct {
 	byPlace binlog.Position          // as Survey.ByPlace
 	domain  uint32                   // MariaDB: its gtid_domain_id, where it is touched
 	maps    *binlog.TableCache       // of the transaction being read
-	mapRaw  map[uint64][]byte        // table map events by id, for what is sent as it stands
+	mapRaw  rawMaps                  // of the transaction being read
 	tables  map[string]*table        // by schema.table, until the schema may have changed
 	known   map[*binlog.Table]*table // those of tables, by each layout that they were met with
+	kept    int64                    // bytes of known's layouts
 	parsed  binlog.Rows              // of the event being folded
 	xa      map[string]prepared
 	xaKept  map[string]bool // prepared on the target as it stands
@@ -263,7 +264,10 @@ func countChanges(rows *binlog.Rows) (int64, error) {
 	return n, nil
 }
 
-func (p *planner) beginTxn() { p.maps.Clear() }
+func (p *planner) beginTxn() {
+	p.maps.Clear()
+	p.mapRaw.clear()
+}
 
 // nothing is a transaction without effect: its GTID counts.
 func (p *planner) nothing(ctx context.Context, txn *binlog.Txn, size counts) error {

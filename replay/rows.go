@@ -83,12 +83,10 @@ func (p *planner) turn(ctx context.Context, at cursor) error {
 }
 
 func (p *planner) tableMap(ev *binlog.Event) error {
-	t, err := p.maps.Parse(p.reader.Format(), ev)
-	if err != nil {
+	if _, err := p.maps.Parse(p.reader.Format(), ev); err != nil {
 		return err
 	}
-	// Kept for what is sent as it stands: in a large transaction the event's bytes live until the next event.
-	p.mapRaw[t.ID] = append(p.mapRaw[t.ID][:0], ev.Raw...)
+	p.mapRaw.put(ev)
 	return nil
 }
 
@@ -123,7 +121,7 @@ func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor
 			return p.inOrder(t, rows, ev)
 		}
 		if t.folding != e {
-			e.tables[t.name], e.byFold[t.fold] = t, t
+			e.folded(t)
 			t.folding, t.flags = e, 0
 		}
 		var context fold.Context
@@ -168,7 +166,7 @@ func (p *planner) inOrder(t *table, rows *binlog.Rows, ev *binlog.Event) error {
 		return err
 	}
 	e := p.epoch
-	e.appendOrdered(t, e.contextOf(p.state.Computing()), p.mapRaw[rows.TableID], orderedEvent(ev, rows.Flags), changes)
+	e.appendOrdered(t, e.contextOf(p.state.Computing()), p.mapRaw.of(rows.TableID), orderedEvent(ev, rows.Flags), changes)
 	e.count.Changes += changes
 	p.tally.read(counts{Changes: changes})
 	return nil
@@ -238,8 +236,9 @@ func appendPlain(dst, raw []byte) []byte {
 // 5.1.4, and in every log that a Reader reads.
 const tableIDLen = 6
 
-// mostKnown is how many layouts are found without their names. A table that is opened again has a new one.
-const mostKnown = 10_000
+// mostKnownBytes is what the layouts may hold that are found without their names: beside those of the cache, where
+// that has forgotten them and parsed them again.
+const mostKnownBytes = 8 << 20
 
 // table is what is known of a table under a layout of the log.
 func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor) (*table, error) {
@@ -249,13 +248,14 @@ func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor
 	name := tableName(layout.Schema, layout.Name)
 	t := p.tables[name]
 	if t != nil && (t.layout == layout || t.layout.SameLayout(layout)) {
-		if len(p.known) >= mostKnown {
-			clear(p.known)
+		if p.kept >= mostKnownBytes {
+			p.forgetLayouts()
 		}
 		p.known[layout] = t
+		p.kept += layout.HeldBytes()
 		return t, nil
 	}
-	clear(p.known) // the old layout is not the table's any more
+	p.forgetLayouts() // the old layout is not the table's any more
 	if t != nil && p.epoch.tables[name] != nil {
 		if err := p.turn(ctx, before); err != nil { // rows of two layouts cannot be folded into one another
 			return nil, err
@@ -271,4 +271,10 @@ func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor
 	t = newTable(info, layout, p.byPlace != (binlog.Position{}) && p.sel.before(before.Txn, p.byPlace))
 	p.tables[name] = t
 	return t, nil
+}
+
+// forgetLayouts has tables be found by their names once more.
+func (p *planner) forgetLayouts() {
+	clear(p.known)
+	p.kept = 0
 }

@@ -348,7 +348,7 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	flavor := r.log.Files[0].Format.Flavor
 	p := &planner{
 		cfg: r.cfg, sel: sel, reader: reader, schema: r.server.Schema(), flavor: flavor, byPlace: r.survey.ByPlace,
-		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, mapRaw: map[uint64][]byte{}, tables: map[string]*table{}, known: map[*binlog.Table]*table{},
+		state: session.New(flavor, r.server.Version), maps: &binlog.TableCache{}, tables: map[string]*table{}, known: map[*binlog.Table]*table{},
 		xa: map[string]prepared{}, xaKept: map[string]bool{}, temporary: temporaryTables{}, sticky: map[string]stickiness{},
 		folds: make(chan *fold.Epoch, 2), tally: r.tally,
 	}

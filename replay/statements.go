@@ -309,7 +309,7 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 		return 0, err
 	}
 	s := stepFor(&t.body, true)
-	s.Events = append(appendPlain(s.Events, p.mapRaw[rows.TableID]), orderedEvent(ev, rows.Flags)...)
+	s.Events = append(appendPlain(s.Events, p.mapRaw.of(rows.TableID)), orderedEvent(ev, rows.Flags)...)
 	return changes, nil
 }
 
@@ -370,7 +370,7 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 		p.ends = nil
 	}
 	clear(p.tables)
-	clear(p.known)
+	p.forgetLayouts()
 	clear(p.sticky)
 	return nil
 }

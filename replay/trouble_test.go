@@ -49,14 +49,10 @@ CREATE TABLE d.many (id INT AUTO_INCREMENT PRIMARY KEY, b LONGBLOB); BEGIN; INSE
 			t.Fatal(err)
 		}
 		to := testrig.LocalFor(t, testrig.LocalSpec{Product: p, Settings: packet[1:], TempDir: dir})
-		s, err := run(t, to, replay.Config{Paths: files, MemoryBytes: 64 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := runAlone(t, to, 64<<20, files...)
 		if got, err := to.Exec(t.Context(), look); err != nil || got != want {
 			t.Errorf("rows %q, %v; want %q", got, err, want)
 		}
-		t.Logf("%d MB of log in %d epochs, %.1f s, peak memory %d MB", s.Read.Bytes>>20, s.Epochs, s.Seconds, s.PeakMemory>>20)
 		if s.Epochs < 2 {
 			t.Errorf("%d epochs: the transaction did not end any", s.Epochs)
 		}

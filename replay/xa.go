@@ -103,7 +103,7 @@ func (p *planner) rolledBackEvent(ctx context.Context, f *binlog.Format, ev *bin
 	if err != nil {
 		return err
 	}
-	p.epoch.tables[t.name], p.epoch.byFold[t.fold] = t, t
+	p.epoch.folded(t)
 	return p.epoch.fold.Count(t.fold, &rows)
 }
 

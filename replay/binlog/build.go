@@ -32,9 +32,7 @@ func (b *Builder) AppendFormat(dst []byte, f *Format) []byte {
 // AppendTableMap appends a table map event for t under the given id.
 func (b *Builder) AppendTableMap(dst []byte, t *Table, id uint64) []byte {
 	dst, start := b.begin(dst, TypeTableMap)
-	body := len(dst)
-	dst = append(dst, t.Raw...)
-	putID(dst[body:], id, t.idLen)
+	dst = append(appendID(dst, id, t.idLen), t.Raw...)
 	return b.EndRows(dst, start)
 }
 
@@ -42,12 +40,10 @@ func (b *Builder) AppendTableMap(dst []byte, t *Table, id uint64) []byte {
 // 255 bytes do not exist.
 func (b *Builder) AppendTableMapAs(dst []byte, t *Table, id uint64, schema, name string) []byte {
 	dst, start := b.begin(dst, TypeTableMap)
-	body := len(dst)
-	dst = append(dst, t.Raw[:t.idLen+2]...)
-	putID(dst[body:], id, t.idLen)
+	dst = append(appendID(dst, id, t.idLen), t.Raw[:2]...)
 	dst = append(append(append(dst, byte(len(schema))), schema...), 0)
 	dst = append(append(append(dst, byte(len(name))), name...), 0)
-	dst = append(dst, t.Raw[t.idLen+2+len(t.Schema)+2+len(t.Name)+2:]...)
+	dst = append(dst, t.Raw[2+len(t.Schema)+2+len(t.Name)+2:]...)
 	return b.EndRows(dst, start)
 }
 
@@ -55,11 +51,7 @@ func (b *Builder) AppendTableMapAs(dst []byte, t *Table, id uint64, schema, name
 // images have been appended, writes its length. MySQL gets version 2, MariaDB version 1.
 func (b *Builder) BeginRows(dst []byte, kind RowsKind, t *Table, id uint64, flags uint16, before, after Bitmap) ([]byte, int) {
 	dst, start := b.begin(dst, b.rowsType(kind))
-	body := len(dst)
-	for range t.idLen {
-		dst = append(dst, 0)
-	}
-	putID(dst[body:], id, t.idLen)
+	dst = appendID(dst, id, t.idLen)
 	dst = binary.LittleEndian.AppendUint16(dst, flags)
 	if b.Flavor != MariaDB {
 		dst = append(dst, 2, 0) // no extra row info: the length counts itself
@@ -98,10 +90,12 @@ func (b *Builder) rowsType(kind RowsKind) Type {
 	return TypeWriteRows + Type(kind-WriteRows)
 }
 
-func putID(dst []byte, id uint64, n int) {
+// appendID appends a table id of n bytes.
+func appendID(dst []byte, id uint64, n int) []byte {
 	for i := range n {
-		dst[i] = byte(id >> (8 * i))
+		dst = append(dst, byte(id>>(8*i)))
 	}
+	return dst
 }
 
 // appendPacked appends a length-encoded number of at most 65,535: no table has more columns.

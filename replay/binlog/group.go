@@ -1,6 +1,7 @@
 package binlog
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -304,11 +305,11 @@ func incidentWords(body []byte) string {
 
 // addPayload shows the events of a compressed transaction, all of which lie at [at, end) of the file. The
 // transaction has to end with the last of them.
-func (g *grouper) addPayload(body []byte, at, end int64) error {
+func (g *grouper) addPayload(ctx context.Context, body []byte, at, end int64) error {
 	if g.state != begun {
 		return fmt.Errorf("a compressed transaction without its GTID event before it")
 	}
-	p, err := g.inflater.payload(body)
+	p, err := g.inflater.payload(ctx, body)
 	if err != nil {
 		return err
 	}

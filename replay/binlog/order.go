@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +23,15 @@ func (l *Log) order() error {
 	}
 	// Along a chain the GTIDs before a file only grow. Files between which none were added have the same, and
 	// so have all files of a log without GTIDs.
-	slices.SortStableFunc(l.Files, func(a, b *File) int { return cmp.Compare(a.Previous.count(), b.Previous.count()) })
+	counts := make(map[*File]uint64, len(l.Files)) // a set may have thousands of sources
+	for _, f := range l.Files {
+		counts[f] = f.Previous.count()
+	}
+	slices.SortStableFunc(l.Files, func(a, b *File) int { return cmp.Compare(counts[a], counts[b]) })
 	var ordered []*File
 	for rest := l.Files; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && rest[n].Previous.count() == rest[0].Previous.count() {
+		for n < len(rest) && counts[rest[n]] == counts[rest[0]] {
 			n++
 		}
 		ordered = append(ordered, orderByLinks(rest[:n])...)
@@ -78,14 +83,14 @@ func nothingBetween(a, b *File) (bool, error) {
 func (l *Log) refuseCopies() error {
 	type start struct {
 		format string
-		before string
+		before [sha256.Size]byte // of the GTIDs: their text may be megabytes in each of thousands of files
 	}
 	starts := map[start]*File{}
 	names := map[string]*File{}
 	for _, f := range l.Files {
 		raw := bytes.Clone(f.Format.Raw)
 		raw[17] &^= byte(flagInUse)
-		key := start{string(raw), f.Previous.String()}
+		key := start{string(raw), sha256.Sum256([]byte(f.Previous.String()))}
 		if other := starts[key]; other != nil {
 			same, err := samePrefix(other, f)
 			if err != nil {

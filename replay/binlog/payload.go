@@ -3,6 +3,7 @@ package binlog
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +32,27 @@ type payload struct {
 	skip int // bytes of the last event that nobody asked for
 }
 
+// payloadBlock is how much is inflated between two looks at the context.
+const payloadBlock = 64 << 10
+
 // maxWindow is the largest window that zstd may ask for: that of its highest level.
 const maxWindow = 128 << 20
 
-// payload opens a payload event's body. Only one can be read at a time.
-func (in *inflater) payload(body []byte) (*payload, error) {
+// interruptible is a reader that ends with the cause once a context has ended. It is asked for a block at a time.
+type interruptible struct {
+	r   io.Reader
+	err func() error // the context's
+}
+
+func (i interruptible) Read(b []byte) (int, error) {
+	if err := i.err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(b)
+}
+
+// payload opens a payload event's body. Only one can be read at a time, and until ctx ends.
+func (in *inflater) payload(ctx context.Context, body []byte) (*payload, error) {
 	c := cutter{rest: body}
 	size, plain, kind := uint64(len(body)), uint64(0), uint64(compressionZstd)
 	for c.err == nil {
@@ -79,7 +96,7 @@ func (in *inflater) payload(body []byte) (*payload, error) {
 	default:
 		return nil, fmt.Errorf("payload compression %d is not known: the server is newer than this program", kind)
 	}
-	return &payload{r: bufio.NewReaderSize(source, 64<<10), left: int64(plain), in: in}, nil
+	return &payload{r: bufio.NewReaderSize(interruptible{source, ctx.Err}, payloadBlock), left: int64(plain), in: in}, nil
 }
 
 func (in *inflater) resetZstd(source io.Reader) error {
@@ -113,6 +130,9 @@ func (p *payload) next() (Header, error) {
 	h := parseHeader(head)
 	if h.Size < HeaderLen || int64(h.Size) > p.left {
 		return h, fmt.Errorf("%s event of %d bytes in a payload that has %d left", h.Type, h.Size, p.left)
+	}
+	if h.Size > maxEvent {
+		return h, fmt.Errorf("%s event of %d bytes in a payload: more than an event can have", h.Type, h.Size)
 	}
 	p.left -= int64(h.Size)
 	p.skip = int(h.Size)

@@ -100,7 +100,7 @@ func (r *Reader) forward(to Position) error {
 	r.scan.verify, r.group.passing = false, true
 	for r.scan.offset < offset {
 		at := r.scan.offset
-		whole, err := r.event(&Header{})
+		whole, err := r.event(context.Background(), &Header{})
 		if whole {
 			r.passed.Add(r.group.txn.GTID)
 		}
@@ -162,7 +162,7 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 		if r.group.state == betweenTxns {
 			r.scan.w.mark, r.frames = at, r.frames[:0]
 		}
-		whole, err := r.event(&h)
+		whole, err := r.event(ctx, &h)
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (r *Reader) nextInFile(ctx context.Context) (*Txn, error) {
 }
 
 // event shows the next event of the file to the grouper. Its header goes to h.
-func (r *Reader) event(h *Header) (whole bool, err error) {
+func (r *Reader) event(ctx context.Context, h *Header) (whole bool, err error) {
 	at := r.scan.offset
 	start := r.group.position(at)
 	raw, err := r.scan.next(h)
@@ -188,10 +188,13 @@ func (r *Reader) event(h *Header) (whole bool, err error) {
 	}
 	if h.Type != TypePayload {
 		whole, err = r.group.add(h, raw[HeaderLen:], at, r.scan.offset)
-	} else if err = r.group.addPayload(raw[HeaderLen:], at, r.scan.offset); err != nil {
+	} else if err = r.group.addPayload(ctx, raw[HeaderLen:], at, r.scan.offset); err != nil {
 		err = fmt.Errorf("%s event at %s: %w", h.Type, r.scan.file.at(at), err)
 	} else {
 		whole = true
+	}
+	if err != nil && ctx.Err() != nil {
+		return false, ctx.Err()
 	}
 	if err != nil {
 		return false, r.remedy(err, "; ", start)
@@ -286,7 +289,7 @@ func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
 	// What is not in memory any more is read again, and has to prove itself again.
 	inMemory := s.w.has(start, end)
 	if inMemory && len(r.frames) <= maxFrames {
-		return r.walkFrames(visit)
+		return r.walkFrames(ctx, visit)
 	}
 	if !inMemory {
 		s.w.mark = math.MaxInt64
@@ -302,7 +305,7 @@ func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
 		}
 		ev := newEvent(h, raw, s.file.at(offset))
 		offset += int64(h.Size)
-		more, err := r.visit(r.keep(ev), visit)
+		more, err := r.visit(ctx, r.keep(ev), visit)
 		if err != nil {
 			return fmt.Errorf("%s event at %s: %w", h.Type, ev.At, err)
 		}
@@ -314,7 +317,7 @@ func (r *Reader) walk(ctx context.Context, visit func(*Event) bool) error {
 }
 
 // walkFrames is walk of a transaction that is in memory and whose frames are kept.
-func (r *Reader) walkFrames(visit func(*Event) bool) error {
+func (r *Reader) walkFrames(ctx context.Context, visit func(*Event) bool) error {
 	checksum := 0
 	if r.group.format.Checksum {
 		checksum = checksumLen
@@ -323,7 +326,7 @@ func (r *Reader) walkFrames(visit func(*Event) bool) error {
 		ev := &r.frames[i]
 		ev.Raw = r.scan.w.held(int64(ev.At.Offset), int(ev.Size)-checksum)
 		ev.Body = ev.Raw[HeaderLen:]
-		more, err := r.visit(ev, visit)
+		more, err := r.visit(ctx, ev, visit)
 		if err != nil {
 			return fmt.Errorf("%s event at %s: %w", ev.Type, ev.At, err)
 		}
@@ -335,7 +338,7 @@ func (r *Reader) walkFrames(visit func(*Event) bool) error {
 }
 
 // visit shows an event to visit, plain.
-func (r *Reader) visit(ev *Event, visit func(*Event) bool) (more bool, err error) {
+func (r *Reader) visit(ctx context.Context, ev *Event, visit func(*Event) bool) (more bool, err error) {
 	if _, packed := ev.Type.plain(); packed {
 		plain, err := r.inner.event(r.group.format, *ev)
 		if err != nil {
@@ -346,7 +349,7 @@ func (r *Reader) visit(ev *Event, visit func(*Event) bool) (more bool, err error
 	if ev.Type != TypePayload {
 		return visit(ev), nil
 	}
-	p, err := r.inner.payload(ev.Body)
+	p, err := r.inner.payload(ctx, ev.Body)
 	if err != nil {
 		return false, err
 	}

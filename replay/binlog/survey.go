@@ -143,7 +143,7 @@ func (p *surveyor) events(ctx context.Context) (why string, err error) {
 		}
 		at := r.scan.offset
 		r.scan.w.mark = at // nothing is read twice
-		whole, err := r.event(&h)
+		whole, err := r.event(ctx, &h)
 		if err != nil {
 			return p.ends(err)
 		}

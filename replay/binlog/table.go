@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"unsafe"
 )
 
 // ColumnType is the type of a column as a table map states it, the real one where the map hides it (ENUM and
@@ -60,21 +61,20 @@ type Column struct {
 	Nullable bool
 }
 
-// Table is the layout of a table as the log gives it. Two tables with the same bytes are the same pointer
-// as long as they come from the same TableCache.
+// Table is the layout of a table as the log gives it. Two table maps with the same bytes behind their ids are the
+// same pointer as long as a TableCache keeps it: a table that is opened again gets a new id, and nothing else.
 type Table struct {
-	ID      uint64
 	Flags   uint16
 	Schema  string
 	Name    string
 	Columns []Column
-	Raw     []byte // body of the event, a copy
+	Raw     []byte // body of the event behind the table id, a copy
 	// Optional metadata (binlog_row_metadata), nil or empty where the log has none.
 	Unsigned    Bitmap   // of all columns; MySQL 8.0+, MariaDB 10.5+ write it always for numbers
 	HasUnsigned bool     // whether Unsigned is known
 	ColumnNames []string // FULL alone
 
-	idLen int    // bytes of the table id at the start of Raw
+	idLen int    // bytes of the table id before Raw
 	steps []step // how to walk an image, one by column
 	all   Bitmap // every column
 }
@@ -95,13 +95,24 @@ func (t *Table) SameLayout(o *Table) bool {
 	return true
 }
 
-// TableCache parses table maps, once for the same bytes. It belongs to one goroutine.
+// HeldBytes is about how much memory the layout takes.
+func (t *Table) HeldBytes() int64 {
+	n := int64(unsafe.Sizeof(*t)) + int64(len(t.Raw)+len(t.Schema)+len(t.Name)+len(t.Unsigned)+len(t.all))
+	n += int64(len(t.Columns)) * int64(unsafe.Sizeof(Column{})+unsafe.Sizeof(step{}))
+	for _, name := range t.ColumnNames {
+		n += int64(unsafe.Sizeof(name)) + int64(max(len(name), 16)) // the least that is allocated
+	}
+	return n
+}
+
+// TableCache parses table maps, once for the same bytes behind the table id. It belongs to one goroutine.
 type TableCache struct {
-	seed  maphash.Seed
-	known map[uint64][]*Table // by hash of the body
-	byID  map[uint64]*mapped
-	age   uint64 // how often Clear was called
-	size  int
+	seed    maphash.Seed
+	known   map[uint64][]*Table // by hash of the body behind the id
+	held    int64               // bytes of known
+	byID    map[uint64]*mapped
+	idsMost int    // how many byID takes before forget
+	age     uint64 // how often Clear was called
 }
 
 // mapped is the table last parsed under an id.
@@ -110,40 +121,45 @@ type mapped struct {
 	age   uint64 // of the cache then: of another age it is forgotten, but mostly the same map comes again
 }
 
-// cacheTables is how many layouts are kept before all are forgotten: a server with more tables than this would
-// otherwise fill the memory, and a table map takes microseconds to parse again.
-const cacheTables = 50_000
+const (
+	// cacheBytes is what the layouts may hold before all are forgotten, some ten thousand ordinary ones: a server
+	// with more tables would otherwise fill the memory, and a table map takes microseconds to parse again.
+	cacheBytes = 8 << 20
+	// cacheIDs is how many ids are kept beside those of the statement.
+	cacheIDs = 20_000
+)
 
 // Parse returns the table of a table map event and keeps it under its id until another one has that id.
 func (c *TableCache) Parse(f *Format, ev *Event) (*Table, error) {
 	if ev.Type != TypeTableMap {
 		return nil, fmt.Errorf("parse table map at %s: it is a %s event", ev.At, ev.Type)
 	}
-	id := uint64(0)
-	if n := f.tableIDLen(TypeTableMap); len(ev.Body) >= n {
-		id = uintN(ev.Body, n)
+	cut := cutter{rest: ev.Body}
+	id := cut.fixed(f.tableIDLen(TypeTableMap))
+	if cut.err != nil {
+		return nil, fmt.Errorf("parse table map at %s: %w", ev.At, cut.err)
 	}
 	was := c.byID[id]
-	if was != nil && bytes.Equal(was.table.Raw, ev.Body) {
+	if was != nil && bytes.Equal(was.table.Raw, cut.rest) {
 		was.age = c.age
 		return was.table, nil
 	}
-	t, err := c.layout(f, ev)
+	t, err := c.layout(f, cut.rest)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("parse table map at %s: %w", ev.At, err)
 	}
-	if was != nil {
+	if was = c.byID[id]; was != nil { // else it has been forgotten by now
 		was.table, was.age = t, c.age
 		return t, nil
 	}
-	if c.byID == nil || len(c.byID) >= cacheTables {
+	if len(c.byID) >= c.idsMost {
 		c.forget()
 	}
 	c.byID[id] = &mapped{t, c.age}
 	return t, nil
 }
 
-// forget drops the ids that Clear has left for the next map to find.
+// forget drops the ids that Clear has left for the next map to find, and with them what only they hold.
 func (c *TableCache) forget() {
 	current := map[uint64]*mapped{}
 	for id, m := range c.byID {
@@ -151,26 +167,27 @@ func (c *TableCache) forget() {
 			current[id] = m
 		}
 	}
-	c.byID = current
+	c.byID, c.idsMost = current, max(cacheIDs, 2*len(current))
 }
 
-// layout parses a table map, or finds the table that one with the same bytes came to.
-func (c *TableCache) layout(f *Format, ev *Event) (*Table, error) {
-	if c.known == nil || c.size >= cacheTables {
-		c.seed, c.known, c.size = maphash.MakeSeed(), map[uint64][]*Table{}, 0
+// layout parses the body of a table map behind its id, or finds the table that one with the same bytes came to.
+func (c *TableCache) layout(f *Format, body []byte) (*Table, error) {
+	if c.known == nil || c.held >= cacheBytes {
+		c.seed, c.known, c.held = maphash.MakeSeed(), map[uint64][]*Table{}, 0
+		c.forget()
 	}
-	hash := maphash.Bytes(c.seed, ev.Body)
+	hash := maphash.Bytes(c.seed, body)
 	for _, t := range c.known[hash] {
-		if bytes.Equal(t.Raw, ev.Body) {
+		if bytes.Equal(t.Raw, body) {
 			return t, nil
 		}
 	}
-	t, err := parseTable(f, ev.Body)
+	t, err := parseTable(f, body)
 	if err != nil {
-		return nil, fmt.Errorf("parse table map at %s: %w", ev.At, err)
+		return nil, err
 	}
 	c.known[hash] = append(c.known[hash], t)
-	c.size++
+	c.held += t.HeldBytes()
 	return t, nil
 }
 
@@ -194,12 +211,11 @@ func (b Bitmap) Set(i int)      { b[i>>3] |= 1 << (i & 7) }
 // NewBitmap is an empty set over n columns.
 func NewBitmap(n int) Bitmap { return make(Bitmap, (n+7)/8) }
 
-// parseTable reads the body of a table map: id, flags 2, schema, name, column types, metadata, nullability, and
+// parseTable reads the body of a table map behind its id: flags 2, schema, name, column types, metadata, nullability, and
 // optional metadata. Source: Table_map_event, libs/mysql/binlog/event/rows_event.h.
 func parseTable(f *Format, body []byte) (*Table, error) {
 	t := &Table{Raw: bytes.Clone(body), idLen: f.tableIDLen(TypeTableMap)}
 	c := cutter{rest: t.Raw}
-	t.ID = c.fixed(t.idLen)
 	flags := c.take(2)
 	schema := c.take(int(c.byte()))
 	c.nul("schema")

@@ -49,7 +49,7 @@ func newStream(b *testing.B, kind binlog.RowsKind, n, wide int) *stream {
 	}
 	s.rowLen = len(row)
 	builder := binlog.Builder{Flavor: binlog.MySQL}
-	raw, start := builder.BeginRows(nil, kind, s.layout, s.layout.ID, binlog.StmtEnd, all, all)
+	raw, start := builder.BeginRows(nil, kind, s.layout, 1, binlog.StmtEnd, all, all)
 	for range map[binlog.RowsKind]int{binlog.WriteRows: 1, binlog.UpdateRows: 2}[kind] {
 		s.images = append(s.images, len(raw))
 		raw = append(raw, row...)

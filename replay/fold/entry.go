@@ -44,44 +44,51 @@ type entry struct {
 
 const entryBytes = int64(unsafe.Sizeof(entry{}))
 
-// entrySlab is how many entries a slab holds: 64 KiB.
-const entrySlab = 1024
+// listSlab is how many values a slab of a list holds: 64 KiB of entries.
+const listSlab = 1024
 
-// entries is a growing list of entries that stay where they are, but for those of the first slab while it
-// is the only one.
-type entries struct {
-	slabs [][]entry
+// list is a growing list of values that stay where they are, but for those of the first slab while it is the only one.
+type list[T any] struct {
+	slabs [][]T
 	n     int
 }
 
-func (s *entries) at(i uint32) *entry { return &s.slabs[i/entrySlab][i%entrySlab] }
+func (s *list[T]) at(i uint32) *T { return &s.slabs[i/listSlab][i%listSlab] }
 
-// add appends a zero entry and returns its number. fresh hands out slabs.
-func (s *entries) add(fresh func() []entry) uint32 {
+// add appends a zero value and returns its number. fresh hands out slabs.
+func (s *list[T]) add(fresh func() []T) uint32 {
 	i := s.n
 	switch {
-	case i%entrySlab == 0 && i > 0:
+	case i%listSlab == 0 && i > 0:
 		s.slabs = append(s.slabs, fresh())
 	case i == 0:
-		s.slabs = append(s.slabs[:0], make([]entry, 16))
-	case i < entrySlab && i == len(s.slabs[0]):
-		next := make([]entry, min(4*i, entrySlab))
+		s.slabs = append(s.slabs[:0], make([]T, 16))
+	case i < listSlab && i == len(s.slabs[0]):
+		next := make([]T, min(4*i, listSlab))
 		copy(next, s.slabs[0])
 		s.slabs[0] = next
 	}
 	s.n++
-	e := s.at(uint32(i))
-	*e = entry{}
+	*s.at(uint32(i)) = *new(T)
 	return uint32(i)
 }
 
-// held is the memory of the entries in bytes.
-func (s *entries) held() int64 {
+// held is the memory of the list in bytes.
+func (s *list[T]) held() int64 {
+	size := int64(unsafe.Sizeof(*new(T)))
 	switch len(s.slabs) {
 	case 0:
 		return 0
 	case 1:
-		return int64(len(s.slabs[0])) * entryBytes
+		return int64(len(s.slabs[0])) * size
 	}
-	return int64(len(s.slabs)) * entrySlab * entryBytes
+	return int64(len(s.slabs)) * listSlab * size
+}
+
+// whole are the slabs that a later list can have.
+func (s *list[T]) whole() [][]T {
+	if len(s.slabs) > 0 && len(s.slabs[0]) < listSlab {
+		return nil
+	}
+	return s.slabs
 }

@@ -19,12 +19,15 @@ type Epoch struct {
 	last    *table // the table of the last Add
 	ended   bool
 	held    int64 // memory besides images
+	rows    int64 // as Rows says
+	largest int64 // what the epochs lately held
 	changed int64 // changes added
 	undo    journal
 	seed    maphash.Seed // of the index alone: no order depends on it
 
 	// Memory of earlier epochs.
 	spareEntries [][]entry
+	spareBags    [][]bagEntry
 	spareSlots   map[int][]uint64
 	mu           sync.Mutex // guards what follows, and images.fresh, while the tables' outcomes are taken side by side
 	spareChanges [][]Change
@@ -141,13 +144,7 @@ func (e *Epoch) table(t *Table) (*table, error) {
 const outcomeBytes = changeBytes + 2*sortItemBytes
 
 // Rows is how many different rows the epoch has met: an upper bound of its net changes.
-func (e *Epoch) Rows() int64 {
-	var n int64
-	for _, s := range e.tables {
-		n += int64(s.entries.n) + int64(len(s.bag))
-	}
-	return n
-}
+func (e *Epoch) Rows() int64 { return e.rows }
 
 // Bytes is the memory that the epoch holds, everything included, to within a tenth: images, entries, indexes,
 // and what Outcomes will need. It costs nothing to ask.
@@ -160,33 +157,13 @@ func (e *Epoch) Changes() int64 { return e.changed }
 
 // account brings the epoch's sums up to date with what a table holds now.
 func (e *Epoch) account(s *table) {
-	held := s.entries.held() + int64(len(s.index.slots))*8 + int64(cap(s.bag))*bagEntryBytes + tableBytes
-	held += int64(s.entries.n+len(s.bag)) * outcomeBytes
+	rows := int64(s.entries.n + s.bag.n)
+	held := s.entries.held() + int64(len(s.index.slots))*8 + s.bag.held() + tableBytes + rows*outcomeBytes
 	e.held += held - s.held
-	s.held = held
-	if e.images.fresh > 0 {
+	e.rows += rows - s.rows
+	s.held, s.rows = held, rows
+	if e.images.fresh >= firstSlabBytes {
 		e.trim()
-	}
-}
-
-// trim lets go of spare memory of one kind where new memory of another was taken, so that both together stay
-// at what the largest epoch held.
-func (e *Epoch) trim() {
-	const entrySlabBytes = entrySlab * entryBytes
-	for e.images.fresh >= slabBytes && len(e.images.spare) > 0 {
-		last := len(e.images.spare) - 1
-		e.images.spare[last] = nil
-		e.images.spare = e.images.spare[:last]
-		e.images.fresh -= slabBytes
-	}
-	for e.images.fresh >= entrySlabBytes && len(e.spareEntries) > 0 {
-		last := len(e.spareEntries) - 1
-		e.spareEntries[last] = nil
-		e.spareEntries = e.spareEntries[:last]
-		e.images.fresh -= entrySlabBytes
-	}
-	if len(e.images.spare)+len(e.spareEntries) == 0 {
-		e.images.fresh = 0
 	}
 }
 
@@ -205,8 +182,9 @@ func (e *Epoch) evacuate() {
 		}
 	}
 	for _, s := range e.tables {
-		for i := range s.bag {
-			move(&s.bag[i].image, s.bag[i].len, s.bag[i].len)
+		for i := range uint32(s.bag.n) {
+			b := s.bag.at(i)
+			move(&b.image, b.len, b.len)
 		}
 		for i := range uint32(s.entries.n) {
 			x := s.entries.at(i)
@@ -220,54 +198,4 @@ func (e *Epoch) evacuate() {
 		}
 	}
 	e.images.giveBack(chosen)
-}
-
-// slots returns n zero slots.
-func (e *Epoch) slots(n int) []uint64 {
-	if s := e.spareSlots[n]; s != nil {
-		delete(e.spareSlots, n)
-		clear(s)
-		return s
-	}
-	return fresh[uint64](&e.images, n)
-}
-
-// keepSlots takes slots back.
-func (e *Epoch) keepSlots(s []uint64) {
-	if len(s) > firstSlots {
-		e.spareSlots[len(s)] = s
-	}
-}
-
-// entrySlab returns a slab of entries.
-func (e *Epoch) entrySlab() []entry {
-	if n := len(e.spareEntries); n > 0 {
-		s := e.spareEntries[n-1]
-		e.spareEntries = e.spareEntries[:n-1]
-		return s
-	}
-	return fresh[entry](&e.images, entrySlab)
-}
-
-// Release gives the epoch's memory back for the next one; everything it handed out is invalid then.
-func (e *Epoch) Release() {
-	for _, s := range e.tables {
-		e.keepSlots(s.index.slots)
-		for _, slab := range s.entries.slabs {
-			if len(slab) == entrySlab {
-				e.spareEntries = append(e.spareEntries, slab)
-			}
-		}
-	}
-	for _, list := range e.lent {
-		clear(list)
-		e.spareChanges = append(e.spareChanges, list[:0])
-	}
-	clear(e.byName)
-	clear(e.tables)
-	clear(e.lent)
-	e.tables, e.lent, e.last, e.ended = e.tables[:0], e.lent[:0], nil, false
-	e.held, e.changed = 0, 0
-	e.images.reset()
-	e.undo.reset()
 }

@@ -242,7 +242,7 @@ func TestSpares(t *testing.T) {
 		return held
 	}
 	spare := func() int64 {
-		return int64(len(e.images.spare))*slabBytes + int64(len(e.spareEntries))*entrySlab*entryBytes
+		return int64(len(e.images.spare))*slabBytes + int64(len(e.spareEntries))*listSlab*entryBytes
 	}
 	large := fill(1000, 20_000)
 	e.Release()
@@ -381,5 +381,78 @@ func TestManySets(t *testing.T) {
 	}
 	if wide == 0 || wide > 40 {
 		t.Errorf("%d of %d updates carry more than they changed", wide, len(sets))
+	}
+}
+
+// TestKinds holds that epochs of rows with keys, of narrow rows without, and of wide ones, turn by turn, hold no more
+// memory than the largest of them.
+func TestKinds(t *testing.T) {
+	const most = 24 << 20
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	e, keyed, bag, wide := New(), bytesTable(t, true), bytesTable(t, false), bytesTable(t, true)
+	bag.Name, wide.Name = "db.bag", "db.wide"
+	value := make([]byte, 20_000)
+	for range 3 {
+		for n, table := range []*Table{keyed, bag, wide, bag} {
+			size := 4
+			if table == wide {
+				size = len(value)
+			}
+			for i := 0; e.Bytes() < most; i++ {
+				kind, images := binlog.UpdateRows, [][]byte{blob(fmt.Sprint(i), value[:size]), blob(fmt.Sprint("new ", i), value[:size])}
+				if n == 3 { // goes alone: one list, and twice as long
+					kind, images = binlog.DeleteRows, images[:1]
+				}
+				if err := addRows(t, e, table, kind, images...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			outcomes, err := e.Outcomes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held := heap() - before; held > most*5/4 {
+				t.Errorf("%s: %d bytes are held for an epoch of %d", table.Name, held, most)
+			}
+			runtime.KeepAlive(outcomes)
+			e.Release()
+			if held := heap() - before; held > most*5/4 {
+				t.Errorf("%s: %d bytes are held behind an epoch of %d", table.Name, held, most)
+			}
+		}
+	}
+	runtime.KeepAlive(e)
+}
+
+// TestManyTables holds that the first slabs of tables, which are made anew, do not gather from epoch to epoch.
+func TestManyTables(t *testing.T) {
+	tables := make([]*Table, 50)
+	for i := range tables {
+		tables[i] = bytesTable(t, true)
+		tables[i].Name = fmt.Sprint("db.t", i)
+	}
+	e := New()
+	for range 20 {
+		for _, table := range tables {
+			for i := range 300 {
+				if err := addRows(t, e, table, binlog.WriteRows, blob(fmt.Sprint(i), nil)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := e.Outcomes(); err != nil {
+			t.Fatal(err)
+		}
+		held := e.Bytes()
+		e.Release()
+		if spare := int64(len(e.spareEntries)) * 1024 * entryBytes; spare > held*5/4 {
+			t.Fatalf("%d bytes of entries are spare behind an epoch of %d", spare, held)
+		}
 	}
 }

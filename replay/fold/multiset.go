@@ -95,7 +95,7 @@ func (s *table) tally(image []byte, by int64, ctx Context) {
 			if uint32(slot>>32) != hash {
 				continue
 			}
-			b := &s.bag[uint32(slot)-1]
+			b := s.bag.at(uint32(slot) - 1)
 			if bytes.Equal(s.e.images.at(b.image, int(b.len)), s.key) {
 				b.count += by
 				if by > 0 {
@@ -106,8 +106,9 @@ func (s *table) tally(image []byte, by int64, ctx Context) {
 		}
 	}
 	s.makeRoom()
-	s.index.add(hash, uint32(len(s.bag)))
-	s.bag = append(s.bag, bagEntry{image: s.e.images.copyIn(s.key), len: uint32(len(s.key)), count: by, context: ctx})
+	number := s.bag.add(s.e.bagSlab)
+	s.index.add(hash, number)
+	*s.bag.at(number) = bagEntry{image: s.e.images.copyIn(s.key), len: uint32(len(s.key)), count: by, context: ctx}
 }
 
 // bagOutcome is the net effect on a multiset.
@@ -115,10 +116,11 @@ func (s *table) bagOutcome() (Outcome, error) {
 	o := Outcome{Table: s.Table, AutoIncrement: s.auto, Changes: s.changes}
 	var goes, comes int
 	var gone, came int64
-	lists := s.e.sortLists(len(s.bag))
+	lists := s.e.sortLists(s.bag.n)
 	defer s.e.keepLists(lists)
 	items := lists.items[:0]
-	for i, b := range s.bag {
+	for i := range uint32(s.bag.n) {
+		b := s.bag.at(i)
 		switch {
 		case b.count == 0:
 			continue
@@ -131,12 +133,12 @@ func (s *table) bagOutcome() (Outcome, error) {
 		}
 		image := s.e.images.at(b.image, int(b.len))
 		high, low := prefixOf(image[len(s.bitmap):])
-		items = append(items, sortItem{high, low, uint32(i)})
+		items = append(items, sortItem{high, low, i})
 	}
 	sortItems(items, lists.other, s.compareImages)
 	o.Goes, o.Comes = s.e.changes(goes), s.e.changes(comes)
 	for _, it := range items {
-		b := s.bag[it.number]
+		b := s.bag.at(it.number)
 		image := s.e.images.at(b.image, int(b.len))
 		if b.count < 0 {
 			o.Goes = append(o.Goes, Change{Kind: Delete, Before: image, BeforeCols: s.sets[allCols], Count: int(-b.count)})
@@ -151,8 +153,8 @@ func (s *table) bagOutcome() (Outcome, error) {
 
 // compareImages orders two images whose first values are the same: the values first, then the NULLs.
 func (s *table) compareImages(i, j uint32) int {
-	a := s.e.images.at(s.bag[i].image, int(s.bag[i].len))
-	b := s.e.images.at(s.bag[j].image, int(s.bag[j].len))
+	x, y := s.bag.at(i), s.bag.at(j)
+	a, b := s.e.images.at(x.image, int(x.len)), s.e.images.at(y.image, int(y.len))
 	nulls := len(s.bitmap)
 	return cmp.Or(bytes.Compare(a[nulls:], b[nulls:]), bytes.Compare(a[:nulls], b[:nulls]))
 }

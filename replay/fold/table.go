@@ -30,11 +30,12 @@ type table struct {
 	keyHead []byte        // null bitmap of a key image: no NULLs, unused bits set as the servers do
 
 	index   index
-	entries entries
-	bag     []bagEntry // of a multiset
+	entries list[entry]
+	bag     list[bagEntry] // of a multiset
 
 	changes int64
 	held    int64  // as the epoch has it in its sum
+	rows    int64  // likewise
 	auto    uint64 // largest value of the AUTO_INCREMENT column
 
 	// Scratch.
