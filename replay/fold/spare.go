@@ -87,6 +87,8 @@ func (e *Epoch) trim() {
 	most := e.largest + e.largest/trimSlack
 	for s := e.spare(); s.total(e) > 0 && e.Bytes()+s.total(e) > most; s = e.spare() {
 		switch max(s.images, s.entries, s.bags, s.slots, s.changes, s.items) {
+		case 0:
+			return // what is left is lent
 		case s.images:
 			pop(&e.images.spare)
 		case s.entries:
