@@ -42,7 +42,7 @@ func runAlone(t *testing.T, to *testrig.Local, memoryBytes int64, files ...strin
 	return s
 }
 
-// A million narrow rows with a key and as many without one, changed twice: an epoch's memory beside its images is most
+// A million narrow rows with a key and as many without one, changed again: an epoch's memory beside its images is most
 // of it, and the next epoch needs that of another kind.
 func TestMemoryOfNarrowRows(t *testing.T) {
 	const rows = 1_000_000
@@ -53,7 +53,10 @@ func TestMemoryOfNarrowRows(t *testing.T) {
 CREATE TABLE digit (i INT); INSERT INTO digit VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9);
 INSERT INTO n SELECT 1 + a.i + 10*b.i + 100*c.i + 1000*d.i + 10000*e.i + 100000*f.i AS x, 1
 FROM digit a, digit b, digit c, digit d, digit e, digit f WHERE a.i + 10*b.i + 100*c.i + 1000*d.i + 10000*e.i + 100000*f.i < %d;
-INSERT INTO k SELECT a, b FROM n; FLUSH BINARY LOGS; UPDATE n SET a = -a; UPDATE k SET b = 2;`, rows)
+INSERT INTO k SELECT a, b FROM n; FLUSH BINARY LOGS; UPDATE n SET a = -a;`, rows)
+		if p == testrig.MySQL { // MariaDB reads the table through for each row that goes
+			script += "UPDATE k SET b = 2;"
+		}
 		if _, err := source.Exec(t.Context(), script); err != nil {
 			t.Fatal(err)
 		}
