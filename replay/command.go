@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"interlock/internal/report"
 )
@@ -67,32 +66,4 @@ func (c *Command) print(s *Summary) error {
 		return fmt.Errorf("the run has ended, but its summary cannot be printed: %w", err)
 	}
 	return nil
-}
-
-// String is the progress line.
-func (p Progress) String() string {
-	share := 0.0
-	if p.Total > 0 {
-		share = 100 * float64(p.Bytes) / float64(p.Total)
-	}
-	rate := float64(p.Bytes) / max(p.Elapsed.Seconds(), 1e-3)
-	if p.Surveying {
-		return fmt.Sprintf("reading the log through: %.0f %% of %s, %s/s", share, report.Bytes(p.Total), report.Bytes(int64(rate)))
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%.1f %% of %s, %s/s, at %s (%s): %s changes, %s rows applied, %d epochs, %d barriers",
-		share, report.Bytes(p.Total), report.Bytes(int64(rate)), p.At, p.Committed.Local().Format("2006-01-02 15:04:05"),
-		report.Count(p.Changes), report.Count(p.NetRows), p.Epochs, p.Barriers)
-	if left := p.left(); left != "" {
-		b.WriteString(", " + left + " left")
-	}
-	return b.String()
-}
-
-// left guesses how long the rest takes, from the pace so far.
-func (p Progress) left() string {
-	if p.Bytes == 0 || p.Elapsed.Seconds() < 1 {
-		return ""
-	}
-	return report.Duration(seconds(p.Elapsed.Seconds() * float64(p.Total-p.Bytes) / float64(p.Bytes)))
 }

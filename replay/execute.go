@@ -42,6 +42,7 @@ type executor struct {
 type worker struct {
 	applier *target.Applier
 	encoder encoder
+	tally   *tally
 }
 
 // work applies units until there are no more.
@@ -61,6 +62,7 @@ func (x *executor) work(ctx context.Context, units <-chan *unit) error {
 			return fmt.Errorf("%s: %w", u.barrier.What, err)
 		}
 		x.reached = u.to
+		x.tally.reach(u.to.Txn, u.read)
 		close(u.applied)
 	}
 }
@@ -81,6 +83,7 @@ func (x *executor) epoch(ctx context.Context, u *unit) error {
 		return err
 	}
 	x.inEpoch = true
+	x.tally.beginChunks(u.to.Txn, p.chunks, len(done))
 	begun := time.Now()
 	x.tally.stage(func(s *Stages) { s.Marks += begun.Sub(start).Seconds() })
 	if err := x.phases(ctx, e, p, done); err != nil {
@@ -239,6 +242,7 @@ func (w *worker) job(ctx context.Context, e *epoch, j *job, done map[int]bool) e
 		if err := w.alone(j.table, func() error { return w.apply(ctx, e, j, c) }); err != nil {
 			return err
 		}
+		w.tally.chunkDone()
 	}
 	return nil
 }
@@ -289,7 +293,7 @@ func (x *executor) open(ctx context.Context, f *binlog.Format, width int) error 
 		g.Go(func() error {
 			a, err := x.run.Applier(ctx, f)
 			if err == nil {
-				more[i] = &worker{applier: a, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}}
+				more[i] = &worker{applier: a, tally: x.tally, encoder: encoder{builder: binlog.Builder{Flavor: x.flavor, ServerID: 1}}}
 			}
 			return err
 		})

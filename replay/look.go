@@ -25,11 +25,7 @@ func (r *runner) open(ctx context.Context) error {
 	if left := leftOut(log.Ignored); left != "" {
 		r.cfg.Tell("left out, not binary logs: " + left)
 	}
-	var total int64
-	for _, f := range log.Files {
-		total += f.Size
-	}
-	r.tally = newTally(total)
+	r.tally = newTally(log.Files)
 	return nil
 }
 
@@ -85,7 +81,7 @@ func (r *runner) look(ctx context.Context) error {
 func (r *runner) asBegun(ctx context.Context) (cut bool, err error) {
 	runs, err := r.server.Status(ctx)
 	if err != nil {
-		return false, err
+		return false, as(ErrRefused, err)
 	}
 	for _, one := range runs {
 		if one.Done || !one.Begun {
@@ -97,7 +93,9 @@ func (r *runner) asBegun(ctx context.Context) (cut bool, err error) {
 		}
 		last := r.log.Files[files-1]
 		r.cfg.Tell(fmt.Sprintf("the log has grown since the run began: going on with what it was, up to %s:%d; replay the rest by another command", last.Name, size))
-		return true, r.log.CutTo(files, size)
+		err := r.log.CutTo(files, size)
+		r.tally = newTally(r.log.Files)
+		return true, err
 	}
 	return false, nil
 }

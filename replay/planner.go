@@ -70,6 +70,7 @@ type unit struct {
 	outcomes []fold.Outcome
 	barrier  *barrier
 	to       cursor
+	read     time.Time     // what was read when it was sent was committed at the source then
 	applied  chan struct{} // closed when it is on the target
 }
 
@@ -135,6 +136,7 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		size.Changes = changes
 		p.tally.read(size)
 		p.tally.skip(why, size)
+		p.passed(txn)
 		return err
 	}
 	if p.behind(txn) {
@@ -142,6 +144,7 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		size.Changes = changes
 		p.tally.read(size)
 		p.tally.skip(beforeInterruption, size)
+		p.passed(txn)
 		if err == nil {
 			p.remember(txn)
 		}
@@ -179,6 +182,13 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		return p.statements(ctx, txn, size)
 	}
 	return p.verbatim(ctx, txn, size, cursor{Txn: txn.Start}, cursor{Txn: txn.End})
+}
+
+// passed notes a transaction that is left out, where nothing lies before it that is not handed over.
+func (p *planner) passed(txn *binlog.Txn) {
+	if p.epoch == nil && p.batch == nil {
+		p.tally.reach(txn.End, txn.Committed)
+	}
 }
 
 // rowsOnly tells whether a transaction is row changes and nothing else, and took effect.
@@ -398,7 +408,7 @@ func (p *planner) flush(ctx context.Context, at cursor) error {
 }
 
 func (p *planner) send(ctx context.Context, u *unit) (*unit, error) {
-	u.applied = make(chan struct{})
+	u.applied, u.read = make(chan struct{}), p.tally.lastCommit()
 	defer p.waits(time.Now())
 	select {
 	case p.units <- u:

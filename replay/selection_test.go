@@ -126,7 +126,7 @@ func planOnly(t *testing.T, log *binlog.Log, sel *selection) (*tally, error) {
 	flavor := log.Files[0].Format.Flavor
 	p := &planner{
 		sel: sel, reader: reader, schema: &target.Schema{}, flavor: flavor, state: session.New(flavor, "10.11.6"),
-		maps: &binlog.TableCache{}, units: make(chan *unit), tally: newTally(0),
+		maps: &binlog.TableCache{}, units: make(chan *unit), tally: newTally(nil),
 	}
 	err = p.run(t.Context())
 	return p.tally, err

@@ -28,7 +28,8 @@ type tally struct {
 	stopWhy   string
 	at        binlog.Position // behind the last transaction read
 	committed time.Time       // it was, at the source
-	offset    int64
+	offset    int64           // of it, in the whole of the log
+	pace      pace            // of the target
 	tables    map[string]*TableSummary
 	stages    Stages
 }
@@ -43,8 +44,13 @@ type netRows struct {
 	Barrier int64 // changes applied within barriers
 }
 
-func newTally(total int64) *tally {
-	return &tally{total: total, skipped: map[string]counts{}, tables: map[string]*TableSummary{}}
+func newTally(files []*binlog.File) *tally {
+	t := &tally{skipped: map[string]counts{}, tables: map[string]*TableSummary{}, pace: pace{files: map[string]int64{}}}
+	for _, f := range files {
+		t.pace.files[f.Name] = t.total
+		t.total += f.Size
+	}
+	return t
 }
 
 func (t *tally) read(c counts) {
@@ -89,9 +95,17 @@ func (t *tally) position(at binlog.Position, committed time.Time, offset int64) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at, t.offset = at, offset
+	t.pace.moved = time.Now()
 	if committed.After(t.committed) {
 		t.committed = committed
 	}
+}
+
+// lastCommit is when what was read last was committed at the source.
+func (t *tally) lastCommit() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.committed
 }
 
 // end is the place behind the last transaction read.
@@ -132,27 +146,4 @@ func (t *tally) accounts() error {
 		return unaccounted("%d changes were read, %d applied or skipped; do not use this server, and report this", t.in.Changes, out.Changes)
 	}
 	return nil
-}
-
-// Progress is how far a run is.
-type Progress struct {
-	Surveying    bool            // the log is read through, nothing is applied yet
-	Bytes, Total int64           // of the log
-	At           binlog.Position // read up to here
-	Committed    time.Time       // what was read last was committed at the source then
-	Changes      int64           // read
-	NetRows      int64           // applied
-	Epochs       int64
-	Barriers     int64
-	Elapsed      time.Duration
-}
-
-func (t *tally) progress(since time.Time) Progress {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return Progress{
-		Bytes: t.offset, Total: t.total, At: t.at, Committed: t.committed, Changes: t.in.Changes,
-		NetRows: t.rows.Deletes + t.rows.Writes + t.rows.Updates + t.rows.Ordered, Epochs: t.epochs, Barriers: t.barriers,
-		Elapsed: time.Since(since),
-	}
 }
