@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"interlock/internal/audit"
+	"interlock/internal/testrig"
 	"interlock/internal/testrig/simfleet"
 )
 
@@ -34,6 +35,7 @@ const fleetHosts = 300
 
 func simulate(t *testing.T) *simulated {
 	t.Helper()
+	testrig.HearSignals()
 	s := &simulated{dir: t.TempDir()}
 	for _, sub := range []string{"work", "tmp", "state", "fleet"} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o700); err != nil {

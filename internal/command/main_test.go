@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"interlock/internal/testrig"
 )
 
 // TestMain lets the test binary be the program itself, under the names that the program has: tests put links to it
@@ -13,5 +15,6 @@ func TestMain(m *testing.M) {
 	case "interlock", sshName:
 		os.Exit(Run(os.Args))
 	}
+	testrig.HearSignals()
 	os.Exit(m.Run())
 }
