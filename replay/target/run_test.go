@@ -55,7 +55,10 @@ func TestOpen(t *testing.T) {
 		_, err = s.server.Open(ctx, RunSpec{Fingerprint: strings.Repeat("x", 256)})
 		s.refused(err, "255 bytes")
 		_, err = s.server.Open(ctx, spec("second"))
-		s.refused(err, "unfinished", `files was "first", now "second"`, "--drop-state")
+		s.refused(err, "unfinished", `files was "first", now "second"`)
+		if other, ok := errors.AsType[*OtherRunError](err); !ok || !other.Status.Begun || other.Status.Done {
+			t.Errorf("the other run is %+v", other)
+		}
 		s.refused(s.server.DropState(ctx, false), "unfinished")
 
 		again := spec("first")
