@@ -38,19 +38,6 @@ const payloadBlock = 64 << 10
 // maxWindow is the largest window that zstd may ask for: that of its highest level.
 const maxWindow = 128 << 20
 
-// interruptible is a reader that ends with the cause once a context has ended. It is asked for a block at a time.
-type interruptible struct {
-	r   io.Reader
-	err func() error // the context's
-}
-
-func (i interruptible) Read(b []byte) (int, error) {
-	if err := i.err(); err != nil {
-		return 0, err
-	}
-	return i.r.Read(b)
-}
-
 // payload opens a payload event's body. Only one can be read at a time, and until ctx ends.
 func (in *inflater) payload(ctx context.Context, body []byte) (*payload, error) {
 	c := cutter{rest: body}
@@ -96,7 +83,7 @@ func (in *inflater) payload(ctx context.Context, body []byte) (*payload, error) 
 	default:
 		return nil, fmt.Errorf("payload compression %d is not known: the server is newer than this program", kind)
 	}
-	return &payload{r: bufio.NewReaderSize(interruptible{source, ctx.Err}, payloadBlock), left: int64(plain), in: in}, nil
+	return &payload{r: bufio.NewReaderSize(cancelled{ctx, source}, payloadBlock), left: int64(plain), in: in}, nil
 }
 
 func (in *inflater) resetZstd(source io.Reader) error {
