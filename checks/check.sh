@@ -1537,9 +1537,13 @@ search_host() {
 	look_at_devices
 	look_at_runtimes
 	search_files
-	# What was searched through a process that has ended meanwhile may not have been searched.
+	# What was searched through a process that has ended or left meanwhile may not have been searched.
+	m_links=''
+	for m_item in $m_entered; do m_links="$m_links /proc/${m_item%%=*}/ns/mnt"; done
+	# shellcheck disable=SC2012,SC2086 # names of our own kernel's
+	[ -z "$m_links" ] || m_links=$(ls -ln $m_links 2>/dev/null)
 	for m_item in $m_entered; do
-		if started_at "${m_item%%=*}" && [ "$t_state" != Z ]; then continue; fi
+		case "$m_links$nl" in *"/proc/${m_item%%=*}/ns/mnt -> $(pct "${m_item#*=}")$nl"*) continue ;; esac
 		in_namespace "${m_item#*=}"
 		[ "$m_pid" = none ] || unclear mount-namespace "a mount namespace changed while it was searched (process $m_pid)" "run it again"
 	done
@@ -1642,17 +1646,20 @@ look_at_mounts() {
 	IFS=$s_ifs
 	add looked mounts "$m_n"
 	[ "$m_n" -gt 0 ] || blind nothing-seen "no mounts at all could be seen" "see docs/checks.md: nothing-seen"
-	# Mount namespaces of others: file systems that ours does not have, reached through a process in there.
+	# Mount namespaces of others: file systems that ours does not have, reached through a process in there. One that
+	# ends has no mounts any more, and is in its namespace for a moment longer: it is asked again, or another one is.
+	m_again=20
 	for m_item in $h_mnt; do
 		m_pid=${m_item%%=*}
-		their_mounts || {
+		until their_mounts; do
 			in_namespace "${m_item#*=}"
-			[ "$m_pid" != none ] || continue
-			their_mounts || {
+			[ "$m_pid" != none ] || continue 2
+			[ "$m_again" -gt 0 ] || {
 				unclear mount-namespace "the mounts of process $m_pid cannot be read" "run as root with CAP_SYS_PTRACE"
-				continue
+				continue 2
 			}
-		}
+			m_again=$((m_again - 1))
+		done
 		m_entered="$m_entered $m_pid=${m_item#*=}"
 		IFS=$nl
 		for m_line in $m_theirs; do

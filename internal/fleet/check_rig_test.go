@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 
@@ -138,6 +139,10 @@ func moved(t *testing.T, h *cronHosts) {
 	if err := testrig.Replicate(t.Context(), h.servers["db2"], h.servers["db1"], h.servers["db3"]); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, time.Minute, "db1 has noticed that its replicas have left", func() bool {
+		rows, err := h.servers["db1"].Query(t.Context(), "SHOW PROCESSLIST")
+		return err == nil && !slices.ContainsFunc(rows, func(row map[string]string) bool { return strings.HasPrefix(row["Command"], "Binlog Dump") })
+	})
 	changes, findings := h.look(t, ExitFailed)
 	if findings != "critical primary-moved db1" {
 		t.Errorf("findings: %s", findings)

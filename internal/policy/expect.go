@@ -213,7 +213,7 @@ func (e *expectation) healthy(s dataServer) bool {
 
 // elsewhere tells whether a channel's source is none of the members that were seen.
 func (e *expectation) elsewhere(c checks.Source) bool {
-	return !groupChannel(c) && identified(c) && !slices.ContainsFunc(e.servers, func(o dataServer) bool { return o.is(c) }) && !e.unseenAt(c.Host)
+	return !groupChannel(c) && identified(c) && !slices.ContainsFunc(e.servers, func(o dataServer) bool { return o.is(c) }) && !e.serverlessAt(c.Host)
 }
 
 // hidden are the members that were not seen.
@@ -256,7 +256,7 @@ func (e *expectation) sources() {
 func (e *expectation) unlisted() {
 	for _, s := range e.servers {
 		for _, ref := range s.in.Replicas {
-			if slices.ContainsFunc(e.servers, func(o dataServer) bool { return o.isReplica(ref) }) || e.unseenAt(ref.Host) {
+			if slices.ContainsFunc(e.servers, func(o dataServer) bool { return o.isReplica(ref) }) || e.serverlessAt(ref.Host) {
 				continue
 			}
 			what := identity(ref.UUID, ref.ServerID)
@@ -276,9 +276,10 @@ func (e *expectation) unlisted() {
 	}
 }
 
-// unseenAt tells whether name is that of a member that was not seen.
-func (e *expectation) unseenAt(name string) bool {
-	return name != "" && slices.ContainsFunc(e.members, func(m Seen) bool { return m.unseen() && m.called(name) })
+// serverlessAt tells whether name is that of a member of which no server was seen: it was not reached, or its
+// server has ended, which the other end of its connection need not have noticed yet.
+func (e *expectation) serverlessAt(name string) bool {
+	return name != "" && slices.ContainsFunc(e.members, func(m Seen) bool { return (m.unseen() || len(serversOf(m)) == 0) && m.called(name) })
 }
 
 // called tells whether a host name or address is the member's.

@@ -44,6 +44,13 @@ func with(hosts ...string) func(*checks.Instance) {
 	}
 }
 
+// reporting is a replica that reports a name or address.
+func reporting(host, name string) func(*checks.Instance) {
+	return func(in *checks.Instance) {
+		in.Replicas = append(in.Replicas, checks.ReplicaRef{ServerID: host[2:], UUID: "u" + host[2:], Host: name})
+	}
+}
+
 func gone(host string) Seen { return Seen{Host: host, Why: "connect: connection refused"} }
 
 func says(host string, state checks.State) Seen {
@@ -141,6 +148,8 @@ var expectations = []struct {
 	{"unlisted", []Seen{primary("db1", with("db2", "db3", "db7")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1"},
 	{"two unlisted", []Seen{primary("db1", with("db2", "db3", "db7", "db8")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1\nwarning unlisted-member db1"},
 	{"mariadb, unlisted", []Seen{mariadb(primary("db1", with("db2", "db3", "db7"))), mariadb(replica("db2", "db1")), mariadb(replica("db3", "db1"))}, "warning unlisted-member db1"},
+	{"not unlisted: a stopped member whose connection is not closed yet", []Seen{primary("db1", reporting("db2", "db2"), with("db3")), says("db2", checks.Stopped), replica("db3", "db1")}, "critical member-stopped db2"},
+	{"unlisted at the address of a member that runs", []Seen{primary("db1", reporting("db7", "db2"), with("db2", "db3")), replica("db2", "db1"), replica("db3", "db1")}, "warning unlisted-member db1"},
 	{"unlisted, or the one that was not seen", []Seen{primary("db1", with("db2", "db3")), replica("db2", "db1"), gone("db3")}, "critical unreachable db3\nwarning unlisted-member db1"},
 
 	{"a replica says clear", []Seen{primary("db1", with("db3")), says("db2", checks.Clear), replica("db3", "db1")}, "critical member-clear db2"},
