@@ -51,7 +51,7 @@ func (s *Session) stepsOrNone(ctx context.Context, steps []Step) error {
 	for i, step := range steps {
 		// One by one: what a crash or a KILL leaves of it must be as little as can be.
 		cause := s.sender.step(ctx, step, 1)
-		if cause == nil {
+		if cause == nil || s.run.server.letGo(step, cause) {
 			continue
 		}
 		s.broken = errors.New("a barrier on it has failed")

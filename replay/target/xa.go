@@ -25,6 +25,14 @@ func endsXA(steps []Step) string {
 	return ""
 }
 
+// letGo tells whether an error is MariaDB's way to end a prepared transaction that had changed nothing: once the
+// connection that prepared it is gone it is marked as rolled back, since there is nothing to keep (trans_xa_detach), and its XA
+// COMMIT or ROLLBACK says so, and forgets it. One that a deadlock or a timeout ended is never prepared.
+func (s *Server) letGo(step Step, err error) bool {
+	const rolledBack = 1402 // XA_RBROLLBACK
+	return s.Flavor == binlog.MariaDB && errorCode(err) == rolledBack && endsXA([]Step{step}) != ""
+}
+
 func xid(global, branch, format string) string {
 	return fmt.Sprintf("X'%s',X'%s',%s", strings.ToUpper(global), strings.ToUpper(branch), format)
 }
