@@ -72,7 +72,7 @@ func readState(ctx context.Context, l *testrig.Local, replayed bool) (*state, er
 		if err != nil {
 			return nil, err
 		}
-		if t[2] != "BASE TABLE" {
+		if t[2] != "BASE TABLE" && t[2] != "SEQUENCE" { // a sequence has a row
 			s.objects[name] = create[0][1]
 			continue
 		}
@@ -191,6 +191,7 @@ func readObjects(q querier, s *state) error {
 		{"trigger", "SELECT trigger_schema, trigger_name FROM information_schema.triggers WHERE trigger_schema NOT IN ('sys', 'mysql')", "SHOW CREATE TRIGGER `%s`.`%s`"},
 		{"procedure", "SELECT routine_schema, routine_name FROM information_schema.routines WHERE routine_type = 'PROCEDURE' AND routine_schema NOT IN ('sys', 'mysql')", "SHOW CREATE PROCEDURE `%s`.`%s`"},
 		{"function", "SELECT routine_schema, routine_name FROM information_schema.routines WHERE routine_type = 'FUNCTION' AND routine_schema NOT IN ('sys', 'mysql')", "SHOW CREATE FUNCTION `%s`.`%s`"},
+		{"event", "SELECT event_schema, event_name FROM information_schema.events WHERE event_schema NOT IN ('sys', 'mysql')", "SHOW CREATE EVENT `%s`.`%s`"},
 		{"account", "SELECT user, host FROM mysql.user WHERE user LIKE 'proof%'", "SHOW GRANTS FOR '%s'@'%s'"},
 	} {
 		rows, err := q.rows(kind.list)

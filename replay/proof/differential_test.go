@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +86,11 @@ func (t *trio) prepareMix(ctx context.Context, seed uint64, change func(*mix)) (
 	if err := t.each(func(l *testrig.Local) error { return empty(ctx, l, gtids) }); err != nil {
 		return nil, nil, err
 	}
-	g := &gen{r: r, product: t.setup.product, gtids: gtids, mix: randomMix(r, t.setup.product)}
+	more := rand.New(rand.NewPCG(seed, 1<<32+uint64(len(t.setup.name))))
+	g := &gen{r: r, more: more, begun: map[string]bool{}, product: t.setup.product, gtids: gtids, mix: randomMix(r, t.setup.product)}
+	if !slices.Contains(differedOnce[t.setup.name], seed) {
+		g.mix.chooseSpecials(more, g.product)
+	}
 	if g.product == testrig.MySQL && gtids {
 		g.mix.otherEngines = 0 // a transaction of two engines is refused there
 	}
@@ -165,10 +170,14 @@ func sourceGlobals(g *gen) []string {
 			"SET GLOBAL binlog_checksum = " + pick(g.r, "CRC32", "CRC32", "NONE"),
 			"SET GLOBAL binlog_rows_query_log_events = " + pick(g.r, "OFF", "ON")}
 	}
-	return []string{"SET GLOBAL binlog_row_metadata = " + pick(g.r, "NO_LOG", "MINIMAL", "FULL"),
+	statements := []string{"SET GLOBAL binlog_row_metadata = " + pick(g.r, "NO_LOG", "MINIMAL", "FULL"),
 		"SET GLOBAL binlog_checksum = " + pick(g.r, "CRC32", "CRC32", "NONE"),
 		"SET GLOBAL log_bin_compress = " + pick(g.r, "OFF", "OFF", "ON"),
 		"SET GLOBAL binlog_alter_two_phase = " + pick(g.r, "OFF", "ON")}
+	if g.mix.uncompressed {
+		statements = append(statements, "SET GLOBAL log_bin_compress = OFF")
+	}
+	return statements
 }
 
 // report says how to run a seed again, and keeps what it ran.

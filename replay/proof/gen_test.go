@@ -30,6 +30,8 @@ type mix struct {
 	unlogged     int
 	contextual   int // of generated columns that depend on the session
 	transactions int
+	specials     []string
+	uncompressed bool // MariaDB: log_bin_compress is OFF whatever is drawn
 }
 
 // randomMix leaves most special things out of most workloads, so that each meets the common path too.
@@ -62,6 +64,8 @@ func randomMix(r *rand.Rand, p testrig.Product) mix {
 // gen runs a random workload on a source server and remembers what it did.
 type gen struct {
 	r        *rand.Rand
+	more     *rand.Rand // of what specials do
+	begun    map[string]bool
 	product  testrig.Product
 	gtids    bool // MySQL: gtid_mode is ON
 	mix      mix
@@ -304,6 +308,8 @@ func (g *gen) step(s *session) error {
 		}
 	}
 	switch {
+	case len(g.mix.specials) > 0 && chance(g.more, specialSteps):
+		return g.special(s)
 	case chance(r, g.mix.ddl):
 		return g.ddl(s)
 	case chance(r, g.mix.temporary):

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"strings"
@@ -18,8 +19,48 @@ func TestHarness(t *testing.T) {
 	eachProduct(t, func(t *testing.T, tr *trio) {
 		t.Run("pipe matches source", func(t *testing.T) { pipeMatchesSource(t, tr) })
 		t.Run("broken replay is found", func(t *testing.T) { brokenReplayIsFound(t, tr) })
+		t.Run("specials are taken", func(t *testing.T) { specialsAreTaken(t, tr) })
 		t.Run("compare sees everything", func(t *testing.T) { compareSeesEverything(t, tr) })
 	})
+}
+
+// A special whose statements the source refuses proves nothing.
+func specialsAreTaken(t *testing.T, tr *trio) {
+	if err := empty(t.Context(), tr.source, true); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	g := &gen{r: r, more: r, begun: map[string]bool{}, product: tr.setup.product, mix: mix{images: []string{"FULL"}, formats: []string{"ROW"}}}
+	if err := g.connect(t.Context(), tr.source, 1); err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	if err := g.begin(); err != nil {
+		t.Fatal(err)
+	}
+	const steps = 12
+	for _, sp := range specials {
+		if sp.begin == nil || sp.only != "" && sp.only != g.product {
+			continue
+		}
+		g.mix.specials, g.ran, g.failed = []string{sp.name}, 0, 0
+		before := len(g.history)
+		if err := g.special(g.sessions[0]); err != nil {
+			t.Fatal(err)
+		}
+		if g.failed > 0 {
+			t.Errorf("%s: the source refuses its tables:\n%s", sp.name, strings.Join(g.history[before:], "\n"))
+		}
+		for range steps {
+			if err := g.special(g.sessions[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("%s: %d statements, %d refused", sp.name, g.ran, g.failed)
+		if 2*g.failed > g.ran {
+			t.Errorf("%s: the source refuses %d of %d statements:\n%s", sp.name, g.failed, g.ran, strings.Join(g.history[before:], "\n"))
+		}
+	}
 }
 
 // A comparison that misses something proves nothing: each of these is one small difference, and is found.

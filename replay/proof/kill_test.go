@@ -69,7 +69,7 @@ func TestKilled(t *testing.T) {
 			for round := range (rounds + 2) / 3 {
 				seed := *flagFirst + uint64(3*round+flush)
 				end := tr.killed(t, l, seed)
-				ends[end]++
+				ends.add(end)
 				t.Logf("seed %d, innodb_flush_log_at_trx_commit=%d: %s", seed, flush, end)
 			}
 			if err := l.Close(); err != nil {
@@ -81,14 +81,15 @@ func TestKilled(t *testing.T) {
 }
 
 // killed is one round: a workload, its log replayed with crashes at random moments, and compared.
-func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
+func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) outcome {
 	tb.Helper()
 	ctx := tb.Context()
 	// Twice the usual length, and none of what cannot be resumed by design: see docs/proof.md.
-	g, files, err := t.prepareMix(ctx, seed, func(m *mix) {
+	change := func(m *mix) {
 		m.transactions *= 2
 		m.temporary, m.otherEngines = 0, 0
-	})
+	}
+	g, files, err := t.prepareMix(ctx, seed, change)
 	if err != nil {
 		tb.Fatalf("seed %d: %v", seed, err)
 	}
@@ -99,18 +100,23 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 			tb.Fatal(err)
 		}
 	}
-	want, ok := t.reference(tb, seed, files)
-	if !ok {
-		return noReference
-	}
+	ref := t.reference(tb, g, files)
 	r := rand.New(rand.NewPCG(seed, 4711))
 	size := pick(r, int64(5), 40, 400, 0)
 	begun := time.Now()
-	if cmd, output := command(ctx, tb, t.ours, size, files); cmd.Run() != nil {
-		t.report(tb, seed, g, []string{"undisturbed: " + output.String()})
-		return differed
-	}
+	undisturbed, diff := t.replayOurs(tb, size, files, ref)
 	length := time.Since(begun)
+	switch undisturbed.end {
+	case differed:
+		t.report(tb, seed, g, append([]string{"undisturbed"}, diff...))
+		return undisturbed
+	case bothRefuse, unsettled:
+		return t.settle(tb, seed, change, undisturbed)
+	}
+	want, err := readState(ctx, t.ours, true)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	if err := restore(ctx, l, g); err != nil {
 		tb.Fatal(err)
 	}
@@ -134,15 +140,19 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 			if err := restart(ctx, l); err != nil {
 				tb.Fatal(err)
 			}
-			return named
+			return outcome{end: named}
 		}
 		t.report(tb, seed, g, append(story, "the run after the crashes: "+err.Error()))
 		if err := restart(ctx, l); err != nil {
 			tb.Fatal(err)
 		}
-		return differed
+		return outcome{end: differed}
 	}
-	diff := append(t.differs(ctx, tb, l, want), changedGlobals(ctx, tb, l, before)...)
+	got, err := readState(ctx, l, true)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	diff = append(compare(want, got, true), changedGlobals(ctx, tb, l, before)...)
 	if serverKilled(story) {
 		diff = slices.DeleteFunc(diff, func(line string) bool { return counterSurvives(ctx, tb, l, line) })
 		diff = t.notAfterStart(ctx, tb, want, diff)
@@ -152,10 +162,10 @@ func (t *trio) killed(tb *testing.T, l *testrig.Local, seed uint64) end {
 		if err := restart(ctx, l); err != nil {
 			tb.Fatal(err)
 		}
-		return differed
+		return outcome{end: differed}
 	}
 	tb.Logf("seed %d, epochs of %d: %s", seed, size, strings.Join(story, "; "))
-	return equal
+	return undisturbed
 }
 
 // crashes starts the replay again and again and kills it, its server or both, at moments that spread over a

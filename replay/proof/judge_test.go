@@ -1,0 +1,247 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"interlock/internal/testrig"
+)
+
+// end is how one workload ended.
+type end string
+
+const (
+	equal      end = "equal"
+	pipeLoses  end = "as the source, where the pipe is not"
+	pipeFails  end = "as the source, where the pipe fails"
+	bothRefuse end = "refused by name, where the pipe fails"
+	named      end = "stopped with a name" // kills alone: it cannot be resumed, and says so
+	unsettled  end = "not known yet"       // see settle
+	differed   end = "DIFFERED"
+)
+
+// most are the ends other than equal, and the share of a kind's workloads, in percent, that may end so. What was
+// measured and the causes are in docs/proof.md.
+var most = []struct {
+	end     end
+	percent map[string]int
+}{
+	{pipeLoses, map[string]int{"mysql": 100, "mysql-native-fk": 100, "mariadb": 100}},
+	{pipeFails, map[string]int{"mysql": 100, "mysql-native-fk": 100, "mariadb": 100}},
+	{bothRefuse, map[string]int{"mysql": 100, "mysql-native-fk": 100, "mariadb": 100}},
+}
+
+// boundFrom is the number of workloads from which a share says something.
+const boundFrom = 20
+
+// outcome is an end and its cause, where it has one.
+type outcome struct {
+	end end
+	why string
+}
+
+func (o outcome) String() string {
+	if o.why == "" {
+		return string(o.end)
+	}
+	return string(o.end) + " (" + o.why + ")"
+}
+
+// ends counts the causes of each.
+type ends map[end]map[string]int
+
+func (e ends) add(o outcome) {
+	if e[o.end] == nil {
+		e[o.end] = map[string]int{}
+	}
+	e[o.end][o.why]++
+}
+
+func (e ends) count(of end) int {
+	n := 0
+	for _, one := range e[of] {
+		n += one
+	}
+	return n
+}
+
+func (e ends) String() string {
+	var all []string
+	for _, one := range []end{equal, pipeLoses, pipeFails, bothRefuse, named, differed} {
+		if e.count(one) == 0 {
+			continue
+		}
+		var causes []string
+		for _, why := range slices.Sorted(maps.Keys(e[one])) {
+			if why != "" {
+				causes = append(causes, fmt.Sprintf("%d: %s", e[one][why], why))
+			}
+		}
+		text := fmt.Sprintf("%d %s", e.count(one), one)
+		if len(causes) > 0 {
+			text += " (" + strings.Join(causes, "; ") + ")"
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+// excess names the ends that more workloads of a kind came to than may.
+func (e ends) excess(kind string, workloads int) []string {
+	if workloads < boundFrom {
+		return nil
+	}
+	var out []string
+	for _, m := range most {
+		if n := e.count(m.end); 100*n > m.percent[kind]*workloads {
+			out = append(out, fmt.Sprintf("%d of %d workloads on %s ended %s, more than %d %%: the generator or replay has changed", n, workloads, kind, m.end, m.percent[kind]))
+		}
+	}
+	return out
+}
+
+// judge says where what interlock left on a server is not what it should be. The pipe is the reference for what the
+// log does not hold; where it loses what the source has and the log holds, for a cause that is understood, the source is.
+func (t *trio) judge(ctx context.Context, tb testing.TB, l *testrig.Local, ref *reference) (outcome, []string) {
+	tb.Helper()
+	got, err := readState(ctx, l, true)
+	if err != nil {
+		return outcome{end: differed}, []string{err.Error()}
+	}
+	if ref.pipe != nil {
+		// Counters of the source also count what was refused or rolled back.
+		if diff := compare(ref.state.withoutUnlogged(), got.withoutUnlogged(), false); len(diff) > 0 {
+			return outcome{end: differed}, append([]string{"not as the source, and the pipe cannot: " + ref.pipe.Error()}, diff...)
+		}
+		return outcome{end: pipeFails, why: pipeFailure(ref.pipe)}, nil
+	}
+	if len(compare(ref.state, got, true)) == 0 {
+		return outcome{end: equal}, nil
+	}
+	source, err := readState(ctx, t.source, false)
+	if err != nil {
+		return outcome{end: differed}, []string{err.Error()}
+	}
+	want, causes := ref.correct(source, got)
+	if diff := compare(want, got, true); len(diff) > 0 {
+		return outcome{end: differed}, diff
+	}
+	return outcome{end: pipeLoses, why: strings.Join(causes, ", ")}, nil
+}
+
+var unloggedKey = regexp.MustCompile(",\n  KEY `unlogged` [^\n]*|  KEY `unlogged` [^\n]*,\n")
+
+// withoutUnlogged is the state without the indexes that the targets alone have, see gen.unloggedIndexes.
+func (s *state) withoutUnlogged() *state {
+	same := *s
+	same.tables = map[string]*tableState{}
+	for name, t := range s.tables {
+		without := *t
+		without.create = strings.ReplaceAll(unloggedKey.ReplaceAllString(t.create, ""), ",\n)", "\n)")
+		same.tables[name] = &without
+	}
+	return &same
+}
+
+// correct is the reference with those of the source's rows and GTIDs which the pipe lost for a known cause, where
+// interlock has them; and the causes.
+func (ref *reference) correct(source, got *state) (*state, []string) {
+	want := *ref.state
+	want.tables = maps.Clone(ref.state.tables)
+	var causes []string
+	for name, w := range ref.state.tables {
+		g, original := got.tables[name], source.tables[name]
+		if g == nil || original == nil || maps.Equal(w.rows, g.rows) || !maps.Equal(original.rows, g.rows) {
+			continue
+		}
+		if why := ref.rowsLost(w); why != "" {
+			corrected := *w
+			corrected.rows = original.rows
+			want.tables[name] = &corrected
+			causes = append(causes, why)
+		}
+	}
+	if want.gtids != got.gtids && source.gtids == got.gtids && ref.ran("XA ROLLBACK") {
+		want.gtids = source.gtids
+		causes = append(causes, "GTID of an XA ROLLBACK")
+	}
+	slices.Sort(causes)
+	return &want, slices.Compact(causes)
+}
+
+// rowsLost is why the pipe's server has other rows in a table than the log says; empty: for no cause that is known.
+func (ref *reference) rowsLost(t *tableState) string {
+	switch {
+	case strings.Contains(t.create, "ON DELETE SET NULL") && ref.ran("REPLACE"):
+		return "REPLACE of a parent, SET NULL"
+	}
+	return ""
+}
+
+// ran tells whether the source ran a statement that begins so.
+func (ref *reference) ran(begin string) bool {
+	return slices.ContainsFunc(ref.history, func(s string) bool {
+		_, statement, _ := strings.Cut(s, "*/ ")
+		return strings.HasPrefix(statement, begin)
+	})
+}
+
+var serverError = regexp.MustCompile(`ERROR (\d+)`)
+
+// pipeFailure is why the pipe failed, in a word: the number of the server's error.
+func pipeFailure(err error) string {
+	if m := serverError.FindStringSubmatch(err.Error()); m != nil {
+		return "error " + m[1]
+	}
+	return "mysqlbinlog"
+}
+
+// halfWay is what interlock says, before anything is applied, of a statement of which the log does not say what it did.
+var halfWay = regexp.MustCompile(`the transaction at \S+ .*has a statement that failed at the source with error (\d+)`)
+
+// refusal is how a run ended with an error that the pipe cannot do, either: it names the transaction, and the server's error
+// is the one that the pipe met.
+func refusal(output string, pipe error) outcome {
+	if halfWay.MatchString(output) {
+		return outcome{end: bothRefuse, why: pipeFailure(pipe) + ", a statement that failed half-way at the source"}
+	}
+	m := serverError.FindStringSubmatch(output)
+	if m == nil || !strings.Contains(output, "transaction at ") {
+		return outcome{end: differed}
+	}
+	switch pipeFailure(pipe) {
+	case "error " + m[1]:
+		return outcome{end: bothRefuse, why: pipeFailure(pipe) + " both"}
+	case noBinlog:
+		return outcome{end: unsettled, why: "error " + m[1]}
+	}
+	return outcome{end: differed}
+}
+
+// noBinlog is what the pipe fails with at a compressed statement of MariaDB, so that what it would have met behind it is not
+// known.
+const noBinlog = "error 1730"
+
+// settle looks at an unsettled end: the same workload, logged without compression, must end the pipe with the error that
+// interlock stopped at.
+func (t *trio) settle(tb testing.TB, seed uint64, change func(*mix), o outcome) outcome {
+	tb.Helper()
+	if o.end != unsettled {
+		return o
+	}
+	g, files, err := t.prepareMix(tb.Context(), seed, func(m *mix) { change(m); m.uncompressed = true })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	err = t.pipe.Pipe(tb.Context(), nil, files...)
+	if err == nil || pipeFailure(err) != o.why {
+		t.report(tb, seed, g, []string{fmt.Sprintf("interlock stops with %s, and the pipe, without log_bin_compress: %v", o.why, err)})
+		return outcome{end: differed}
+	}
+	return outcome{end: bothRefuse, why: o.why + " both, the log uncompressed"}
+}
