@@ -229,6 +229,8 @@ CREATE PROCEDURE p() BEGIN DECLARE CONTINUE HANDLER FOR SQLEXCEPTION DO 0; ALTER
 DELIMITER ;
 			CALL p(); ALTER TABLE t ADD b INT; INSERT INTO t VALUES (3, 3, 3);`
 		all["the first of several"] = `CREATE DATABASE z7; USE z7; CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 9); INSERT INTO t VALUES (1, 3), (2, 8), (2, 1); ALTER IGNORE TABLE t ADD UNIQUE (a); CREATE SEQUENCE s; CREATE TABLE n (a INT); INSERT INTO n VALUES (9), (3), (7); ALTER TABLE n ADD id INT DEFAULT NEXT VALUE FOR s;`
+		// Workload 3205 of the differential test: an isolation level in which the server does not see that they are alike.
+		all["the first of several in a long key"] = `CREATE DATABASE z9; USE z9; CREATE TABLE t (id INT PRIMARY KEY, c MEDIUMBLOB); INSERT INTO t VALUES (1, 'x'), (2, 'x'), (3, 'y'), (4, 'y'); ALTER IGNORE TABLE t ADD UNIQUE u (c); INSERT INTO t VALUES (2, 'z');`
 		// A row that comes and goes in one transaction leaves no history.
 		versions := `CREATE TABLE x (id INT, a INT, rs BIGINT UNSIGNED AS ROW START INVISIBLE, re BIGINT UNSIGNED AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (rs, re)) WITH SYSTEM VERSIONING; INSERT INTO x VALUES (1, 1); UPDATE x SET a = 2; UPDATE x SET a = 3; DELETE FROM x; INSERT INTO x VALUES (2, 5); CREATE TABLE t (id INT, a INT) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1, 1); UPDATE t SET a = 2; DELETE FROM t; XA START 'v'; INSERT INTO x VALUES (3, 3); XA END 'v'; XA PREPARE 'v'; XA COMMIT 'v'; UPDATE x SET a = 7;`
 		all["versions"] = "CREATE DATABASE z5; USE z5; " + versions

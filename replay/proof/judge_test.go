@@ -211,7 +211,7 @@ func refusal(output string, pipe error) outcome {
 		return outcome{end: bothRefuse, why: pipeFailure(pipe) + ", a statement that failed half-way at the source"}
 	}
 	m := serverError.FindStringSubmatch(output)
-	if m == nil || !strings.Contains(output, "transaction at ") {
+	if m == nil || !namesPlace.MatchString(output) {
 		return outcome{end: differed}
 	}
 	switch pipeFailure(pipe) {
@@ -222,6 +222,9 @@ func refusal(output string, pipe error) outcome {
 	}
 	return outcome{end: differed}
 }
+
+// namesPlace is where a run stopped: a transaction, or an epoch by its first and its last.
+var namesPlace = regexp.MustCompile(`transaction at |epoch \d+ \(\S+:\d+\S* to \S+:\d+`)
 
 // noBinlog is what the pipe fails with at a compressed statement of MariaDB, so that what it would have met behind it is not
 // known.

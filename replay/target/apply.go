@@ -280,6 +280,24 @@ func (s *Server) sender(ctx context.Context, format []byte) (*sender, error) {
 	return out, nil
 }
 
+// statements is a sender of the log's own statements, under the server's own isolation level, as the pipe runs them. Chunks are
+// written under READ COMMITTED, in which MariaDB's ALTER IGNORE finds no rows that are alike in a long unique key.
+func (s *Server) statements(ctx context.Context, format []byte) (*sender, error) {
+	out, err := s.sender(ctx, format)
+	if err != nil {
+		return nil, err
+	}
+	name := "transaction_isolation"
+	if s.Flavor == binlog.MariaDB {
+		name = "tx_isolation"
+	}
+	if err := out.conn.Exec(ctx, "SET SESSION "+name+" = @@GLOBAL."+name); err != nil {
+		out.conn.Close()
+		return nil, fmt.Errorf("set the isolation level: %w", err)
+	}
+	return out, nil
+}
+
 // setFormat sends a format description. On a MySQL with GTIDs it leaves gtid_next undetermined, and the next BEGIN
 // would be error 1782: gtid_next is set at once, since inside a transaction it cannot be (1766).
 func (o *sender) setFormat(ctx context.Context, s *Server, format []byte) error {

@@ -34,7 +34,7 @@ type Barrier struct {
 func (r *Run) Session(ctx context.Context, f *binlog.Format) (*Session, error) {
 	s := &Session{run: r, format: r.formatEvent(f)}
 	var err error
-	if s.sender, err = r.server.sender(ctx, s.format); err != nil {
+	if s.sender, err = r.server.statements(ctx, s.format); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -286,7 +286,7 @@ func (s *Session) detach(ctx context.Context, b Barrier) error {
 			return nil
 		}
 	}
-	again, err := s.run.server.sender(ctx, s.format)
+	again, err := s.run.server.statements(ctx, s.format)
 	if err != nil {
 		return err
 	}
