@@ -24,7 +24,7 @@ type Table struct {
 	// server numbers them, over nothing but whole NOT NULL columns that are not virtual; nil: there is none, or MariaDB
 	// would look for rows by another one. Of a primary key over prefixes it has the whole columns, which identify a row as well.
 	Key              []int
-	Clustered        bool    // its rows lie in the order of a key; else in the order of their coming
+	Clustered        bool    // its rows surely lie in the order of a key; else maybe in the order of their coming
 	Unique           [][]int // columns of every unique index that has only plain whole columns
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
 	LooseKey         bool    // MariaDB: other bytes may be the same key, see fold.Table
