@@ -126,18 +126,32 @@ func (x *executor) counters(ctx context.Context, u *unit) error {
 		if o.AutoIncrement == 0 {
 			continue
 		}
-		t := u.epoch.byFold[o.Table]
-		err := x.run.AutoIncrement(ctx, t.info, o.AutoIncrement)
-		if errors.Is(err, target.ErrTableHeld) {
-			if err = x.open(ctx, u.epoch.format, 1); err == nil {
-				err = x.workers[0].applier.Raise(ctx, t.layout, t.info, o.AutoIncrement)
-			}
-		}
-		if err != nil {
+		if err := x.counter(ctx, u.epoch.format, u.epoch.byFold[o.Table], o.AutoIncrement); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// counter raises one by ALTER TABLE, or by a row that is taken back: where the table is held, and, if the server takes such a
+// row, where ALTER TABLE would change the definition.
+func (x *executor) counter(ctx context.Context, f *binlog.Format, t *table, highest uint64) error {
+	raise := func() error {
+		if err := x.open(ctx, f, 1); err != nil {
+			return err
+		}
+		return x.workers[0].applier.Raise(ctx, t.layout, t.info, highest)
+	}
+	if t.info.Respelled {
+		if err := raise(); !errors.Is(err, target.ErrTableHeld) {
+			return err
+		}
+	}
+	err := x.run.AutoIncrement(ctx, t.info, highest)
+	if errors.Is(err, target.ErrTableHeld) {
+		return raise()
+	}
+	return err
 }
 
 // phases applies everything that goes, and what keeps its order; and then, once all that goes is committed,

@@ -207,6 +207,9 @@ func createsWithRows(sql []byte) bool {
 // numbered is an option of a table, and no property of a column.
 var numbered = regexp.MustCompile(`AUTO_INCREMENT\s*=?\s*[0-9]+`)
 
+// tables finds the word. MySQL knows CREATE TABLE … TABLE t, for SELECT * FROM t.
+var tables = regexp.MustCompile(`\bTABLE\b`)
+
 // byPlace tells whether what a statement does may depend on where rows lie in a table that InnoDB numbers itself: it
 // numbers them as it finds them, keeps the first of several, takes some of them, or triggers that do so. What is not
 // understood does. Rows that a server logs are chosen already.
@@ -228,9 +231,11 @@ func byPlace(verb Verb, sql []byte) bool {
 	}
 	switch {
 	case first == "SET":
-		return has(" FOR ")
+		return has("FOR")
+	case first == "ANALYZE": // of MariaDB: ANALYZE INSERT … runs it
+		return next != "TABLE" && next != "TABLES"
 	case first == "CREATE" && next == "TABLE":
-		return has("SELECT")
+		return has("SELECT") || len(tables.FindAll(text, 2)) > 1
 	case first == "ALTER" && next == "IGNORE":
 		return true
 	case first == "ALTER" && next == "TABLE":

@@ -98,7 +98,13 @@ func TestByPlace(t *testing.T) {
 		"DELETE FROM t LIMIT 1":                                                         true,
 		"SELECT `d`.`f`()":                                                              true,
 		"SET STATEMENT sql_mode='' FOR ALTER IGNORE TABLE t ADD UNIQUE (a)":             true,
+		"SET STATEMENT sql_mode='' FOR\nALTER TABLE t ADD id SERIAL":                    true,
 		"SET PASSWORD FOR a@b = 'x'":                                                    true, // not understood
+		"ANALYZE FORMAT=JSON INSERT INTO t (a) SELECT a FROM u":                         true,
+		"ANALYZE TABLE t, u":                                                            false,
+		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY) TABLE u":                    true,
+		"create table t as\ntable u":                                                    true,
+		"CREATE TABLE timetable (`tables` INT) TABLESPACE x":                            false,
 		"CREATE TABLE t AS SELECT * FROM u":                                             true,
 		"CREATE OR REPLACE TEMPORARY TABLE t SELECT 1":                                  true,
 		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)":                            false,

@@ -83,7 +83,11 @@ func (c *Schema) readIndexes(ctx context.Context, t *Table) error {
 // where it has not; and whether it goes on to compare the whole row depends on its very first index (find_key and
 // find_row, sql/log_event_server.cc; the rows of a wrong one were changed in 10.11). So the key must be that one, or images must be whole.
 // MySQL looks for an index of which the image has every column (search_key_in_table, sql/log_event.cc).
+//
+// Nor do its rows lie in the order of a key that is not a primary one: InnoDB goes on without where ALTER TABLE … MODIFY … NOT
+// NULL makes it a key in place (10.11), and nothing but InnoDB's own tables of indexes tells.
 func (t *Table) keyOfMariaDB(indexes []index) {
+	t.Clustered = t.Clustered && indexes[0].name == "PRIMARY"
 	if t.Key != nil && (indexes[0].hash || !slices.Equal(indexes[0].parts, t.Key)) {
 		t.Key, t.LooseKey = nil, false
 	}

@@ -24,12 +24,13 @@ type Table struct {
 	// server numbers them, over nothing but whole NOT NULL columns that are not virtual; nil: there is none, or MariaDB
 	// would look for rows by another one. Of a primary key over prefixes it has the whole columns, which identify a row as well.
 	Key              []int
-	Clustered        bool    // its rows lie in the order of a key; else in the order of their coming
+	Clustered        bool    // its rows surely lie in the order of a key; else maybe in the order of their coming
 	Unique           [][]int // columns of every unique index that has only plain whole columns
 	UniqueUnsafe     bool    // a unique index over a prefix, an expression, a hash, a virtual column, or multi-valued
 	LooseKey         bool    // MariaDB: other bytes may be the same key, see fold.Table
 	Computed         bool    // generated columns, functional indexes or partitions by sums: the server computes again
 	Checked          bool    // MySQL: an enforced CHECK, which the server evaluates when it applies a row event; MariaDB does not
+	Respelled        bool    // MySQL: any ALTER TABLE makes _latin1'x' of a CHECK _utf8mb4'x' (9.7)
 	Group            string  // tables that foreign keys tie together share it; empty: no foreign keys
 	Actions          bool    // a foreign key of its group has ON DELETE or ON UPDATE CASCADE, SET NULL, SET DEFAULT
 	NotTransactional bool    // engine is not InnoDB
@@ -194,7 +195,7 @@ func (c *Schema) read(ctx context.Context, key tableName) (*Table, error) {
 			return nil, err
 		}
 	}
-	if t.Checked, err = c.checked(ctx, where); err != nil {
+	if err := c.readChecks(ctx, t, where); err != nil {
 		return nil, err
 	}
 	groups, err := c.foreignGroups(ctx)
@@ -230,13 +231,23 @@ func plainPartitions(method, expression Value) bool {
 	return strings.HasSuffix(method.Text, " COLUMNS") || strings.HasSuffix(method.Text, "KEY") || onePart.MatchString(expression.Text)
 }
 
-// checked tells whether the server holds rows that it applies against a CHECK.
-func (c *Schema) checked(ctx context.Context, where string) (bool, error) {
+// introducer is the character set of a literal in an expression as MySQL keeps it.
+var introducer = regexp.MustCompile(`_(\w+)\\?'`)
+
+// readChecks finds out whether the server holds rows that it applies against a CHECK, and whether it would spell one otherwise.
+func (c *Schema) readChecks(ctx context.Context, t *Table, where string) error {
 	if c.server.Flavor == binlog.MariaDB || binlog.VersionNumber(c.server.Version) < 80016 {
-		return false, nil // there are none before
+		return nil // there are none before
 	}
-	rows, err := c.query(ctx, "SELECT 1 FROM information_schema.TABLE_CONSTRAINTS"+where+" AND CONSTRAINT_TYPE='CHECK' AND ENFORCED='YES' LIMIT 1")
-	return len(rows) > 0, err
+	rows, err := c.query(ctx, "SELECT ENFORCED, CHECK_CLAUSE FROM information_schema.TABLE_CONSTRAINTS JOIN information_schema.CHECK_CONSTRAINTS USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)"+
+		where+" AND CONSTRAINT_TYPE='CHECK'")
+	for _, row := range rows {
+		t.Checked = t.Checked || row[0].Text == "YES"
+		for _, literal := range introducer.FindAllStringSubmatch(row[1].Text, -1) {
+			t.Respelled = t.Respelled || literal[1] != "utf8mb4"
+		}
+	}
+	return err
 }
 
 const systemVersioned = "system-versioned"
