@@ -136,9 +136,16 @@ func (k kept) set(now string) bool {
 	return same(now, k.ours) || k.name == flushSetting && now == "1"
 }
 
-// stillLetIn makes sure that the target has not been closed to ourselves.
+// stillLetIn makes sure that the target has not been closed to ourselves. MariaDB says so by ending the connection, which
+// may happen to one for other reasons, but not to two.
 func (s *Server) stillLetIn(ctx context.Context) error {
-	err := s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	come := func() error {
+		return s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	}
+	err := come()
+	if lost(err) {
+		err = come()
+	}
 	if ctx.Err() != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (s *Server) holdsXA(ctx context.Context, c *Conn, id string) (bool, error) 
 	}
 	rows, err := c.Query(ctx, sql)
 	if err != nil {
-		return false, fmt.Errorf("look for prepared XA transactions: %w (on MySQL, grant XA_RECOVER_ADMIN)", err)
+		return false, fmt.Errorf("look for prepared XA transactions: %w", advise(err, "on MySQL, grant XA_RECOVER_ADMIN"))
 	}
 	for _, row := range rows {
 		found, err := readXID(s.Flavor, row)
