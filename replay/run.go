@@ -424,7 +424,7 @@ func (r *runner) interrupted(cause error) error {
 	}
 	if !r.partly() {
 		if err := inTime(r.run.Restore); err != nil {
-			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
+			cause = errors.Join(cause, fmt.Errorf("put the server's settings back: %w (it may still be closed to others; the same command puts them back)", err))
 		}
 		switch {
 		case r.exec != nil && r.exec.temporary:

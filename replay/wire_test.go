@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// wire is a way to a server that loses one connection, once: that of a chosen command, which the server gets and whose
-// answer does not come back.
+// wire is a way to a server on which something happens once, as a chosen command comes: what at says, or its connection
+// is lost, so that the server gets the command and its answer does not come back.
 type wire struct {
 	listener net.Listener
 	server   string
@@ -26,6 +26,7 @@ type wire struct {
 	mu  sync.Mutex
 	sql string // part of the command
 	nth int    // which of those, from 1; 0: none any more
+	do  func() // nil: lose the connection
 }
 
 func newWire(t *testing.T, s *testrig.Local) *wire {
@@ -56,15 +57,15 @@ func (w *wire) target() target.Options {
 	return target.Options{Host: "127.0.0.1", Port: w.listener.Addr().(*net.TCPAddr).Port, User: "root", SSLMode: "DISABLED"}
 }
 
-// lose chooses the command.
-func (w *wire) lose(nth int, sql string) {
+// at chooses the command, and what is done before the server gets it; nil loses its connection.
+func (w *wire) at(nth int, sql string, do func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.nth, w.sql = nth, sql
+	w.nth, w.sql, w.do = nth, sql, do
 }
 
-// lost tells whether the command has come.
-func (w *wire) lost() bool {
+// done tells whether the command has come.
+func (w *wire) done() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.nth == 0
@@ -102,6 +103,10 @@ func (w *wire) carry(client net.Conn) {
 			return
 		}
 		lost := w.chosen(packet)
+		if lost && w.do != nil {
+			w.do()
+			lost = false
+		}
 		if lost {
 			client.Close()
 		}
@@ -150,10 +155,10 @@ func TestLostConnection(t *testing.T) {
 				if c.name == "as the format is read" { // which is there when a run has begun
 					mustExec(t, to, "SET sql_log_bin=0; CREATE DATABASE interlock_replay; CREATE TABLE interlock_replay.format (version INT NOT NULL PRIMARY KEY)")
 				}
-				w.lose(c.nth, c.sql)
+				w.at(c.nth, c.sql, nil)
 				err := through()
 				switch {
-				case !w.lost():
+				case !w.done():
 					t.Fatalf("the command did not come; %v", err)
 				case c.words == "" && err != nil, c.words != "" && (err == nil || !strings.Contains(err.Error(), c.words)):
 					t.Fatalf("error %v, want %q", err, c.words)
@@ -174,6 +179,35 @@ func TestLostConnection(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A server that becomes read-only in the middle is opened again, and the last words say what it is. MySQL alone: root may
+// write to a MariaDB that is read-only.
+func TestReadOnlyInTheMiddle(t *testing.T) {
+	const p = testrig.MySQL
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+	history(t, source)
+	to := testrig.LocalFor(t, testrig.LocalSpec{Product: p, Loopback: true})
+	w := newWire(t, to)
+	before := settingsOf(t, to)
+	cfg := replay.Config{Paths: binlogs(t, source), Target: w.target()}
+	w.at(1, "INSERT INTO interlock_replay.epoch", func() { mustExec(t, to, "SET GLOBAL super_read_only=1") })
+	_, err := replay.Run(t.Context(), cfg)
+	for _, words := range []string{"super-read-only", "put the server's settings back", "the target is whole up to where it was"} {
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v does not say %q", err, words)
+		}
+	}
+	if diff := cmp.Diff(before, settingsOf(t, to)); diff != "" {
+		t.Errorf("settings (-before +after):\n%s", diff)
+	}
+	mustExec(t, to, "SET GLOBAL super_read_only=0; SET GLOBAL read_only=0")
+	if _, err := replay.Run(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(settingsOf(t, source)+contents(t, source), settingsOf(t, to)+contents(t, to)); diff != "" {
+		t.Errorf("source and target differ (-source +target):\n%s", diff)
+	}
 }
 
 // settingsOf are those that a run changes.

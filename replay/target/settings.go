@@ -170,11 +170,13 @@ func restoreSettings(ctx context.Context, c *Conn) error {
 				return err
 			}
 		}
-		if err := c.Exec(ctx, fmt.Sprintf("DELETE FROM %s.setting WHERE name=%s", stateSchema, quoteText(k.name))); err != nil {
-			return wrapState("forget setting", err)
-		}
 	}
-	return nil
+	if len(all) == 0 {
+		return nil
+	}
+	// Forgotten once all are back: a server that has become read-only or full takes the settings and not this, and what is
+	// kept of a variable that is as it was is void.
+	return wrapState("forget settings", c.Exec(ctx, "DELETE FROM "+stateSchema+".setting"))
 }
 
 // keptSettings are the rows of interlock_replay.setting; what closes the target comes last, so that it is
