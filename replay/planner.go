@@ -243,7 +243,16 @@ func (p *planner) parseRows(f *binlog.Format, ev *binlog.Event) (rows binlog.Row
 	case ev.Type == binlog.TypeTableMap:
 		_, err = p.maps.Parse(f, ev)
 	case ev.Type.IsRows():
-		rows, err = binlog.ParseRows(f, ev, p.maps.Table)
+		rows, err = p.rowsOf(f, ev)
+	}
+	return rows, err
+}
+
+// rowsOf reads a rows event. With the last one of a statement its table maps end, as on a server.
+func (p *planner) rowsOf(f *binlog.Format, ev *binlog.Event) (binlog.Rows, error) {
+	rows, err := binlog.ParseRows(f, ev, p.maps.Table)
+	if rows.Flags&binlog.StmtEnd != 0 {
+		p.maps.Clear()
 	}
 	return rows, err
 }

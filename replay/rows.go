@@ -95,7 +95,7 @@ func (p *planner) tableMap(ev *binlog.Event) error {
 func (p *planner) rowsEvent(ctx context.Context, ev *binlog.Event, before cursor, passed bool) error {
 	rows := &p.parsed
 	var err error
-	if *rows, err = binlog.ParseRows(p.reader.Format(), ev, p.maps.Table); err != nil || rows.Table == nil {
+	if *rows, err = p.rowsOf(p.reader.Format(), ev); err != nil || rows.Table == nil {
 		return err
 	}
 	if passed {

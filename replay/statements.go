@@ -300,7 +300,7 @@ func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *bi
 
 // rows adds a rows event behind its table map.
 func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, error) {
-	rows, err := binlog.ParseRows(f, ev, p.maps.Table)
+	rows, err := p.rowsOf(f, ev)
 	if err != nil || rows.Table == nil {
 		return 0, err
 	}

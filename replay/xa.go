@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -27,6 +28,10 @@ func preparesRows(t *binlog.Txn) bool {
 
 // prepare puts an XA transaction aside.
 func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
+	if waits, ok := p.xa[txn.XID]; ok {
+		return fmt.Errorf("it prepares XA transaction %s, and so does the one at %s, whose XA COMMIT or XA ROLLBACK was not replayed: "+
+			"a server has one of a name at a time; replay up to it (--stop-position %s), commit or roll back the first by hand, and go on from there (--start-position)", txn.XID, waits.start, txn.Start)
+	}
 	if _, err := p.pass(ctx, true); err != nil {
 		return err
 	}

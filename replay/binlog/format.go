@@ -61,6 +61,9 @@ func parseFormat(raw []byte) (*Format, error) {
 	if err := f.checkVersion(); err != nil {
 		return nil, err
 	}
+	if err := f.checkLengths(); err != nil {
+		return nil, err
+	}
 	created := binary.LittleEndian.Uint32(raw[formatCreatedAt:])
 	if created == 0 {
 		created = f.header.Timestamp
@@ -94,6 +97,34 @@ func (f *Format) checkVersion() error {
 	}
 	if f.Flavor == MariaDB && number < 1005 {
 		return fmt.Errorf("written by MariaDB %s: 10.5 is the oldest that is understood; replay it with mariadb-binlog", f.ServerVersion)
+	}
+	return nil
+}
+
+// checkLengths refuses fixed parts of other lengths than these servers give to statements, table maps and rows events:
+// whatever comes behind would be read at another place.
+func (f *Format) checkLengths() error {
+	const tableMap, rows1, rows2 = 8, 8, 10
+	for t := TypeQuery; int(t) <= len(f.PostHeaderLen); t++ {
+		want := 0
+		plain, _ := t.plain()
+		kind, version, ok := rowsKind(plain)
+		switch {
+		case plain == TypeQuery:
+			want = queryFixed
+		case t == TypeTableMap:
+			want = tableMap
+		case ok && version == 1:
+			want = rows1
+		case ok:
+			want = rows2
+		default:
+			continue
+		}
+		// MySQL 9.7 does not know rows events of version 1, nor 5.7 partial updates.
+		if n := f.postHeader(t); n != want && !(n == 0 && kind != 0) {
+			return fmt.Errorf("%s events with a fixed part of %d bytes instead of %d: the file is damaged, or no server that is understood wrote it; take another copy of it", t, n, want)
+		}
 	}
 	return nil
 }

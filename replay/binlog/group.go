@@ -67,6 +67,9 @@ func (g *grouper) open(h *Header, at int64) {
 
 // take does the work of add.
 func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error) {
+	if err := h.Type.writtenBy(g.format.Flavor); err != nil {
+		return false, g.unlessPassing(err)
+	}
 	switch h.Type {
 	case TypeGTID, TypeAnonymousGTID, TypeGTIDTagged, TypeMariaGTID:
 		return false, g.takeGTID(h, body, at)
@@ -79,11 +82,9 @@ func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error)
 	case TypeBinlogCheckpoint, TypeHeartbeat, TypeHeartbeatV2, TypeIgnorable:
 		return false, nil
 	}
-	if err := refuse(h, body); err != nil {
-		if g.passing {
-			return false, nil
-		}
-		return false, err
+	ignored, err := refuse(h, body)
+	if err != nil || ignored {
+		return false, g.unlessPassing(err)
 	}
 	if g.state == betweenTxns {
 		g.open(h, at)
@@ -107,6 +108,14 @@ func (g *grouper) take(h *Header, body []byte, at int64) (whole bool, err error)
 		g.txn.HasRows = true
 	}
 	return false, nil // table maps, INTVAR and their like, comments
+}
+
+// unlessPassing is the error of what cannot be replayed, but before the range.
+func (g *grouper) unlessPassing(err error) error {
+	if g.passing {
+		return nil
+	}
+	return err
 }
 
 // position is where the transaction begins that the next event, at an offset, belongs to: the event itself between two.
@@ -267,8 +276,8 @@ func gtidWords(g GTID) string {
 }
 
 // refuse returns an error for events that are known and cannot be replayed, and for unknown ones that may not
-// be ignored.
-func refuse(h *Header, body []byte) error {
+// be ignored; ignored are those that may.
+func refuse(h *Header, body []byte) (ignored bool, err error) {
 	switch h.Type {
 	case TypeQuery, TypeIntvar, TypeRand, TypeUserVar, TypeXID, TypeTableMap,
 		TypeWriteRowsV1, TypeUpdateRowsV1, TypeDeleteRowsV1, TypeRowsQuery,
@@ -276,23 +285,23 @@ func refuse(h *Header, body []byte) error {
 		TypeXAPrepare, TypePartialUpdateRows, TypeAnnotateRows, TypeQueryCompressed,
 		TypeWriteRowsCompressedV1, TypeUpdateRowsCompressedV1, TypeDeleteRowsCompressedV1,
 		TypeWriteRowsCompressed, TypeUpdateRowsCompressed, TypeDeleteRowsCompressed:
-		return nil
+		return false, nil
 	case TypeBeginLoadQuery, TypeAppendBlock, TypeExecuteLoadQuery, TypeDeleteFile,
 		TypeLoad, TypeNewLoad, TypeCreateFile, TypeExecLoad:
-		return fmt.Errorf("LOAD DATA logged as a statement is not supported: apply this transaction with mysqlbinlog and go on behind it")
+		return false, fmt.Errorf("LOAD DATA logged as a statement is not supported: apply this transaction with mysqlbinlog and go on behind it")
 	case TypeIncident:
-		return fmt.Errorf("the source lost changes here%s: nothing behind it can be relied on; take a newer backup", incidentWords(body))
+		return false, fmt.Errorf("the source lost changes here%s: nothing behind it can be relied on; take a newer backup", incidentWords(body))
 	case TypeStartEncryption:
-		return errEncryptedMariaDB
+		return false, errEncryptedMariaDB
 	case TypePayload:
-		return fmt.Errorf("a compressed transaction inside of another one")
+		return false, fmt.Errorf("a compressed transaction inside of another one")
 	case TypeStartV3, TypeSlave, TypeWriteRowsV0, TypeUpdateRowsV0, TypeDeleteRowsV0:
-		return fmt.Errorf("only servers older than MySQL 5.1 write such events: replay them with mysqlbinlog")
+		return false, fmt.Errorf("only servers older than MySQL 5.1 write such events: replay them with mysqlbinlog")
 	}
 	if h.Flags&flagIgnorable != 0 {
-		return nil
+		return true, nil
 	}
-	return fmt.Errorf("events of this type are not known, and it may not be ignored: the server is newer than this program")
+	return false, fmt.Errorf("events of this type are not known, and it may not be ignored: the server is newer than this program")
 }
 
 // incidentWords is the message of an incident: number 2, length 1, text.
@@ -306,6 +315,9 @@ func incidentWords(body []byte) string {
 // addPayload shows the events of a compressed transaction, all of which lie at [at, end) of the file. The
 // transaction has to end with the last of them.
 func (g *grouper) addPayload(ctx context.Context, body []byte, at, end int64) error {
+	if err := TypePayload.writtenBy(g.format.Flavor); err != nil {
+		return err
+	}
 	if g.state != begun {
 		return fmt.Errorf("a compressed transaction without its GTID event before it")
 	}

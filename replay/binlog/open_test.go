@@ -146,6 +146,10 @@ func TestRefused(t *testing.T) {
 		{"damaged", map[string][]byte{"binlog.000001": slices.Concat(first[:5000], []byte{first[5000] ^ 1}, first[5001:])}, "damaged"},
 		{"a relay log", map[string][]byte{"relay.000001": edit(t, first, 0, func(ev []byte) { ev[17] |= 0x40 })}, "relay log"},
 		{"too old", map[string][]byte{"binlog.000001": edit(t, first, 0, func(ev []byte) { copy(ev[21:], "5.6.51") })}, "5.7 is the oldest"},
+		{"table ids of four bytes", map[string][]byte{"binlog.000001": edit(t, first, 0, func(ev []byte) { ev[19+57+19-1] = 6 })}, "TABLE_MAP events with a fixed part of 6 bytes"},
+		{"longer statements", map[string][]byte{"binlog.000001": edit(t, ma("1"), 0, func(ev []byte) { ev[19+57+2-1]++ })}, "QUERY events with a fixed part of 14 bytes"},
+		{"MariaDB's event in MySQL's log", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 163 })}, "MySQL does not write such events"},
+		{"MySQL's event in MariaDB's log", map[string][]byte{"binlog.000001": edit(t, ma("1"), 3, func(ev []byte) { ev[4] = 40 })}, "MariaDB does not write such events"},
 		{"an incident", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 26 })}, "lost changes"},
 		{"LOAD DATA", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 17 })}, "LOAD DATA"},
 		{"unknown", map[string][]byte{"binlog.000001": edit(t, first, 2, func(ev []byte) { ev[4] = 99 })}, "not known"},
@@ -163,6 +167,27 @@ func TestRefused(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestIgnorable: an event that is not known and may be ignored does not begin a transaction.
+func TestIgnorable(t *testing.T) {
+	data := read(t, "mariadb/binlog.000001")
+	survey := func(data []byte) *binlog.Survey {
+		log := open(t, folder(t, map[string][]byte{"binlog.000001": data}))
+		s, err := log.Survey(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	const checkpoint = 2 // it stands between two transactions, and has no effect
+	if ev := data[eventAt(data, checkpoint):]; ev[4] != byte(binlog.TypeBinlogCheckpoint) {
+		t.Fatalf("event of type %d", ev[4])
+	}
+	changed := edit(t, data, checkpoint, func(ev []byte) { ev[4], ev[17] = 99, ev[17]|0x80 })
+	if was, is := survey(data), survey(changed); is.Transactions != was.Transactions || is.Events != was.Events {
+		t.Errorf("%d transactions and %d events, were %d and %d", is.Transactions, is.Events, was.Transactions, was.Events)
 	}
 }
 

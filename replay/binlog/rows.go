@@ -96,7 +96,7 @@ func parseRows(f *Format, ev *Event, lookup func(id uint64) *Table) (Rows, error
 		return r, c.err
 	}
 	if r.TableID == dummyTableID && columns <= 1 {
-		return r, dummyRows(&r)
+		return r, dummyRows(&r, &c)
 	}
 	if r.Table = lookup(r.TableID); r.Table == nil {
 		return r, fmt.Errorf("no table map for table id %d comes before it", r.TableID)
@@ -112,14 +112,21 @@ func parseRows(f *Format, ev *Event, lookup func(id uint64) *Table) (Rows, error
 		r.After = Bitmap(c.take(size))
 	}
 	r.Data = c.rest
+	if c.err == nil && len(r.Data) > 0 && !r.Before.any(int(columns)) && !r.After.any(int(columns)) {
+		return r, fmt.Errorf("%d bytes of rows of %s.%s without columns", len(r.Data), r.Table.Schema, r.Table.Name)
+	}
 	return r, c.err
 }
 
 // dummyRows checks the event that only ends a statement. The servers write it where the last rows event of a
 // statement was filtered out. Source: Rows_log_event::is_using_dummy_table_id, sql/log_event.cc.
-func dummyRows(r *Rows) error {
+func dummyRows(r *Rows, c *cutter) error {
 	if r.Flags&StmtEnd == 0 {
 		return fmt.Errorf("it has the table id of no table (%#x) and does not end a statement", r.TableID)
+	}
+	const bitmaps = 2 // at most, of one byte each
+	if len(c.rest) > bitmaps {
+		return fmt.Errorf("it has the table id of no table (%#x), and rows", r.TableID)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func (p *surveyor) ends(err error) (why string, _ error) {
 // transaction counts a whole transaction.
 func (p *surveyor) transaction() error {
 	t, s := &p.reader.group.txn, p.found
-	if err := p.rises(t); err != nil {
+	if err := errors.Join(p.once(t), p.rises(t)); err != nil {
 		return err
 	}
 	s.Transactions++
@@ -222,6 +222,15 @@ func (p *surveyor) transaction() error {
 	s.End = t.End
 	p.end = int64(t.End.Offset)
 	return nil
+}
+
+// once refuses a GTID of MySQL that an earlier transaction has: a server takes the first of them alone.
+func (p *surveyor) once(t *Txn) error {
+	if t.GTID.Flavor != MySQL || !p.found.GTIDs.Contains(t.GTID) && !p.passed.Contains(t.GTID) && (p.found.Before == nil || !p.found.Before.Contains(t.GTID)) {
+		return nil
+	}
+	return fmt.Errorf("transaction at %s: its GTID %s is that of an earlier one, and no server writes it twice: the log has been put together wrongly; take another copy of it, or %s",
+		t.Start, t.GTID, stopBefore(t.Start))
 }
 
 // rises refuses a GTID of MariaDB whose number is not greater than all before it in its domain. A position says what is

@@ -96,6 +96,22 @@ func typeName(t Type) (string, bool) {
 	return "", false
 }
 
+// writtenBy refuses types that the servers of the other family alone write: they are read otherwise, or not at all, where
+// they cannot be.
+func (t Type) writtenBy(f Flavor) error {
+	of := f
+	switch {
+	case t >= TypeAnnotateRows && t <= TypeDeleteRowsCompressed:
+		of = MariaDB
+	case t >= TypeGTID && t <= TypeGTIDTagged && t != TypeXAPrepare:
+		of = MySQL
+	}
+	if of != f {
+		return fmt.Errorf("%s does not write such events, %s does: the file is damaged; take another copy of it", f, of)
+	}
+	return nil
+}
+
 // IsRows tells whether an event of that type, as a Reader yields it, holds row images.
 func (t Type) IsRows() bool {
 	switch t {

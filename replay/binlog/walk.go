@@ -146,6 +146,19 @@ func (b Bitmap) count(n int) int {
 	return count
 }
 
+// any tells whether one of the first n columns is in the set; nil has none.
+func (b Bitmap) any(n int) bool {
+	if b == nil {
+		return false
+	}
+	for i := range n {
+		if b.Has(i) {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *Table) badImage(data []byte, column, pos int) error {
 	if t.steps[column].how == walkNever {
 		return fmt.Errorf("read row of %s.%s: column %d has type %d, whose values are not known", t.Schema, t.Name, column+1, t.Columns[column].Type)
