@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -496,4 +497,31 @@ func gtidBefore(t *testing.T, l *testrig.Local) string {
 		t.Fatal(err)
 	}
 	return last[:at] + strconv.Itoa(n-1)
+}
+
+// Of two XA transactions of one name the first has to end before the second begins: where its end is left out, nothing of
+// it may get lost.
+func TestXIDAgain(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); "+
+			"XA START 'x'; INSERT INTO d.t VALUES (1); XA END 'x'; XA PREPARE 'x'")
+		prepared := lastGTID(t, source)
+		mustExec(t, source, "XA COMMIT 'x'")
+		committed := lastGTID(t, source)
+		mustExec(t, source, "XA START 'x'; INSERT INTO d.t VALUES (2); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'; INSERT INTO d.t VALUES (3)")
+		files := binlogs(t, source)
+		_, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{committed}}})
+		if want := "is prepared here again, and the one of that name that was prepared before at binlog.000001:"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+		if err := replay.DropState(t.Context(), target.Options{Socket: to.Socket, User: "root"}, true, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{prepared, committed}}}); err != nil {
+			t.Error(err)
+		}
+		rows(t, to, "SELECT id FROM d.t", "2 3")
+		rows(t, to, "XA RECOVER", "")
+	})
 }

@@ -267,7 +267,9 @@ func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *bi
 	if slices.ContainsFunc(runs, func(one target.Status) bool { return one.Done && one.Fingerprint == fingerprint }) {
 		return nil // it is finished, or superseded
 	}
-	for _, one := range runs {
+	var last *target.Status // that has come farthest
+	var reached binlog.Position
+	for i, one := range runs {
 		if !one.Done || one.Epoch.To == "" {
 			continue
 		}
@@ -276,13 +278,16 @@ func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *bi
 			return err
 		}
 		for _, f := range r.log.Files {
-			if f.Name == to.Txn.File && fileDescribed(one.Describe["files"], f) && sel.before(start, to.Txn) {
-				return as(ErrRefused, fmt.Errorf("begin run: the run of %s UTC has replayed this log onto this server up to %s, and no GTIDs tell what it holds: go on behind it with --start-position %[2]s, "+
-					"or, if the backup has been restored since, remove the state of that run by --drop-state", one.Started.UTC().Format(time.DateTime), to.Txn))
+			if f.Name == to.Txn.File && fileDescribed(one.Describe["files"], f) && sel.before(start, to.Txn) && (last == nil || sel.before(reached, to.Txn)) {
+				last, reached = &runs[i], to.Txn
 			}
 		}
 	}
-	return nil
+	if last == nil {
+		return nil
+	}
+	return as(ErrRefused, fmt.Errorf("begin run: the run of %s UTC has replayed this log onto this server up to %s, and no GTIDs tell what it holds: go on behind it with --start-position %[2]s, "+
+		"or, if the backup has been restored since, remove the state of that run by --drop-state", last.Started.UTC().Format(time.DateTime), reached))
 }
 
 // fileDescribed tells whether a file of the log is among those that a run was described with. It may have grown.

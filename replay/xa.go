@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -27,6 +28,14 @@ func preparesRows(t *binlog.Txn) bool {
 
 // prepare puts an XA transaction aside.
 func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
+	if first, open := p.xa[txn.XID]; open || p.xaKept[txn.XID] {
+		at := ""
+		if open {
+			at = " at " + first.start.String()
+		}
+		return fmt.Errorf("the XA transaction %s is prepared here again, and the one of that name that was prepared before%s has not ended: if its end was left out by --skip-gtid, "+
+			"leave its XA PREPARE out, too", txn.XID, at)
+	}
 	if _, err := p.pass(ctx, true); err != nil {
 		return err
 	}

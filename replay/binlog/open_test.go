@@ -214,6 +214,18 @@ func rewrite(data []byte, checksum bool, change func(ev []byte) []byte) []byte {
 	return out
 }
 
+// An entry of a folder that leads nowhere is named.
+func TestLeadsNowhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "gone"), filepath.Join(dir, "binlog.000001")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := binlog.Open(t.Context(), []string{dir}, binlog.OpenOptions{})
+	if want := "binlog.000001: no such file or directory"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
+	}
+}
+
 // hideGTID makes MySQL's GTID events anonymous.
 func hideGTID(ev []byte) []byte {
 	if ev[4] == byte(binlog.TypeGTID) {
