@@ -303,7 +303,7 @@ func fileDescribed(files string, f *binlog.File) bool {
 
 // replay runs planner and executor side by side.
 func (r *runner) replay(ctx context.Context, sel *selection) error {
-	p, err := r.planner(sel)
+	p, err := r.planner(ctx, sel)
 	if err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func (r *runner) canary(ctx context.Context) error {
 }
 
 // planner begins where the range does; a resumed one reads what lies before for what it needs to know of it.
-func (r *runner) planner(sel *selection) (*planner, error) {
+func (r *runner) planner(ctx context.Context, sel *selection) (*planner, error) {
 	reader, err := r.log.Read(sel.start)
 	if err != nil {
 		return nil, err
@@ -363,7 +363,12 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	if last == nil {
 		return p, nil
 	}
-	res := &resumption{number: last.Number, finished: last.Finished}
+	res := &resumption{number: last.Number, finished: last.Finished, lost: &binlog.GTIDSet{}}
+	if r.server.Flavor == binlog.MySQL && r.server.GTIDs {
+		if res.executed, err = r.run.GTIDSet(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if res.from, err = parseCursor(last.From); err != nil {
 		return nil, err
 	}
