@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,15 +116,37 @@ func ParseSize(text string) (int64, error) {
 }
 
 // ParseDatetime reads --stop-datetime as mysqlbinlog does, with fractions of a second besides: in the zone of
-// this machine (TZ).
+// this machine (TZ). A time that the zone has twice or not at all, since clocks are turned, is an error: an hour of
+// log hangs on it.
 func ParseDatetime(text string) (time.Time, error) {
 	for _, layout := range []string{"2006-01-02 15:04:05.999999", "2006-01-02T15:04:05.999999", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
+		if wall, err := time.Parse(layout, text); err == nil && wall.Year() > 1 { // the zero time means no stop
+			return onlyTime(text, wall, time.Local)
 		}
 	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil && !t.IsZero() {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("time %q: want 2006-01-02 15:04:05, fractions allowed", text)
+}
+
+// onlyTime is when clocks of a zone show what a time in UTC does. Text is how it was given.
+func onlyTime(text string, wall time.Time, zone *time.Location) (time.Time, error) {
+	var found []time.Time
+	for _, near := range []time.Time{wall.Add(-24 * time.Hour), wall.Add(24 * time.Hour)} { // before and after clocks are turned
+		_, offset := near.In(zone).Zone()
+		t := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		if _, is := t.Zone(); is == offset && !slices.ContainsFunc(found, t.Equal) {
+			found = append(found, t)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return time.Time{}, fmt.Errorf("time %q: clocks never show it in the zone of this machine (TZ), where they are turned forward over it: give it with its zone, like %s",
+			text, wall.Format(time.RFC3339Nano))
+	case 1:
+		return found[0], nil
+	}
+	return time.Time{}, fmt.Errorf("time %q: clocks show it twice in the zone of this machine (TZ), where they are turned back: give %s or %s",
+		text, found[0].Format(time.RFC3339Nano), found[1].Format(time.RFC3339Nano))
 }

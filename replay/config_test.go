@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,9 +46,39 @@ func TestDatetimes(t *testing.T) {
 			t.Errorf("ParseDatetime(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "now", "17:30", "2014-13-01", "2014-01-10 25:00:00"} {
+	for _, text := range []string{"", "now", "17:30", "2014-13-01", "2014-01-10 25:00:00", "0001-01-01", "0001-01-01T00:00:00Z"} {
 		if got, err := ParseDatetime(text); err == nil {
 			t.Errorf("ParseDatetime(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+// A time that clocks show twice or never is refused, with what is not. Those beside it are taken.
+func TestTurnedClocks(t *testing.T) {
+	for _, test := range []struct{ zone, text, want string }{
+		{"Europe/Berlin", "2026-10-25 01:59:59.999999", "2026-10-24T23:59:59.999999Z"},
+		{"Europe/Berlin", "2026-10-25 02:30:00", "give 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"},
+		{"Europe/Berlin", "2026-10-25 03:00:00", "2026-10-25T02:00:00Z"},
+		{"Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"},
+		{"Europe/Berlin", "2026-03-29 02:30:00", "clocks never show it"},
+		{"Europe/Berlin", "2026-03-29 03:00:00", "2026-03-29T01:00:00Z"},
+		{"America/New_York", "2026-11-01 01:30:00", "give 2026-11-01T01:30:00-04:00 or 2026-11-01T01:30:00-05:00"},
+		{"America/New_York", "2026-11-01 02:00:00", "2026-11-01T07:00:00Z"},
+		{"Australia/Lord_Howe", "2026-04-05 01:45:00", "give 2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"}, // by half an hour
+		{"Pacific/Apia", "2011-12-30 12:00:00", "clocks never show it"},                                               // by a day
+		{"Pacific/Apia", "2011-12-31 12:00:00", "2011-12-30T22:00:00Z"},
+	} {
+		zone, err := time.LoadLocation(test.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wall, err := time.Parse("2006-01-02 15:04:05", test.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := onlyTime(test.text, wall, zone)
+		if said := fmt.Sprint(err); err == nil && got.UTC().Format(time.RFC3339Nano) != test.want || err != nil && !strings.Contains(said, test.want) {
+			t.Errorf("%s in %s: %v, %v; want %s", test.text, test.zone, got, err, test.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -168,6 +169,63 @@ func TestGTIDsTurnedOnInTheLog(t *testing.T) {
 			t.Errorf("all of it, and once more: %+v, %v", s, err)
 		}
 	}
+}
+
+// A table that has transactions at the source and none on the target is not folded, and its rows are not applied twice.
+func TestOtherEngineOnTarget(t *testing.T) {
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB})
+	to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MariaDB, Settings: []string{"default-storage-engine=MyISAM"}})
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.i (id INT PRIMARY KEY, n INT) ENGINE=InnoDB; CREATE TABLE d.m (n INT); FLUSH BINARY LOGS",
+		"BEGIN; INSERT INTO d.m VALUES (1); INSERT INTO d.i VALUES (5, 5); COMMIT; FLUSH BINARY LOGS")
+	files := binlogs(t, source)
+	if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.i VALUES (5, 1)") // in the way
+	cfg := replay.Config{Paths: files[1:]}
+	if _, err := run(t, to, cfg); err == nil || !strings.Contains(err.Error(), "1062") {
+		t.Fatalf("a row that is in the way: %v", err)
+	}
+	refused(t, to, cfg, "whether it has taken effect cannot be told")
+	mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.i; DELETE FROM d.m")
+	cfg.ResolveIntent = "redo"
+	if _, err := run(t, to, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT n FROM d.m UNION ALL SELECT n FROM d.i", "1 5")
+}
+
+// GTIDs that somebody resets between two starts are missed: a barrier's are kept by the server alone.
+func TestGTIDsResetInBetween(t *testing.T) {
+	const reset = "RESET BINARY LOGS AND GTIDS"
+	source := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL})
+	mustExec(t, source, "CREATE DATABASE IF NOT EXISTS d; CREATE TABLE d.t (id INT PRIMARY KEY); INSERT INTO d.t VALUES (1); CREATE TABLE d.u (id INT PRIMARY KEY); INSERT INTO d.u VALUES (1)")
+	cfg := replay.Config{Paths: binlogs(t, source)}
+	interrupted := func(backup string) *testrig.Local {
+		to := testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL})
+		mustExec(t, to, "SET sql_log_bin=0; CREATE DATABASE d; CREATE TABLE d.u (n INT); "+backup)
+		if _, err := run(t, to, cfg); err == nil || !strings.Contains(err.Error(), "1050") {
+			t.Fatalf("a table that is in the way: %v", err)
+		}
+		mustExec(t, to, "SET sql_log_bin=0; DROP TABLE d.u", reset)
+		return to
+	}
+	executed := global(t, source, "gtid_executed")
+	server, _, _ := strings.Cut(executed, ":")
+
+	to := interrupted("")
+	_, err := run(t, to, cfg)
+	if want := "the server has no longer the GTIDs " + server + ":1-2, which"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("%v; want %q", err, want)
+	}
+	mustExec(t, to, "SET GLOBAL gtid_purged='+"+server+":1-2'")
+	if _, err := run(t, to, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rows(t, to, "SELECT * FROM d.t UNION ALL SELECT * FROM d.u; SELECT @@GLOBAL.gtid_executed", "1 1 "+executed)
+
+	to = interrupted("SET GLOBAL gtid_purged='" + server + ":1'")
+	refused(t, to, cfg, "when it began the server had the GTIDs "+server+":1, and now it has \"\": somebody has reset them")
 }
 
 // An account that the log changes is let in no more. What the run has set is put back all the same.
@@ -496,4 +554,31 @@ func gtidBefore(t *testing.T, l *testrig.Local) string {
 		t.Fatal(err)
 	}
 	return last[:at] + strconv.Itoa(n-1)
+}
+
+// Of two XA transactions of one name the first has to end before the second begins: where its end is left out, nothing of
+// it may get lost.
+func TestXIDAgain(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); "+
+			"XA START 'x'; INSERT INTO d.t VALUES (1); XA END 'x'; XA PREPARE 'x'")
+		prepared := lastGTID(t, source)
+		mustExec(t, source, "XA COMMIT 'x'")
+		committed := lastGTID(t, source)
+		mustExec(t, source, "XA START 'x'; INSERT INTO d.t VALUES (2); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'; INSERT INTO d.t VALUES (3)")
+		files := binlogs(t, source)
+		_, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{committed}}})
+		if want := "is prepared here again, and the one of that name that was prepared before at binlog.000001:"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+		if err := replay.DropState(t.Context(), target.Options{Socket: to.Socket, User: "root"}, true, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run(t, to, replay.Config{Paths: files, Range: replay.Range{SkipGTIDs: []string{prepared, committed}}}); err != nil {
+			t.Error(err)
+		}
+		rows(t, to, "SELECT id FROM d.t", "2 3")
+		rows(t, to, "XA RECOVER", "")
+	})
 }

@@ -100,21 +100,25 @@ func (p *planner) run(ctx context.Context) error {
 		verdict, why := p.sel.judge(txn)
 		if verdict == stop {
 			p.tally.stopped(txn.Start, why)
-			if err := p.flush(ctx, cursor{Txn: txn.Start}); err != nil {
-				return err
-			}
-			return p.leaveOpen(ctx, cursor{Txn: txn.Start})
+			return p.end(ctx, cursor{Txn: txn.Start})
 		}
 		if err := p.transaction(ctx, txn, verdict, why); err != nil {
 			return fmt.Errorf("transaction at %s%s: %w", txn.Start, named(txn.GTID), err)
 		}
 		p.tally.position(txn.End, txn.Committed, p.reader.Offset())
 	}
-	end := cursor{Txn: p.tally.end()}
-	if err := p.flush(ctx, end); err != nil {
+	return p.end(ctx, cursor{Txn: p.tally.end()})
+}
+
+// end hands over what is left where the range ends.
+func (p *planner) end(ctx context.Context, at cursor) error {
+	if err := p.resume.kept(); err != nil {
 		return err
 	}
-	return p.leaveOpen(ctx, end)
+	if err := p.flush(ctx, at); err != nil {
+		return err
+	}
+	return p.leaveOpen(ctx, at)
 }
 
 func named(g binlog.GTID) string {
@@ -140,6 +144,7 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		return err
 	}
 	if p.behind(txn) {
+		p.resume.look(txn)
 		changes, err := p.pass(ctx, true)
 		size.Changes = changes
 		p.tally.read(size)
@@ -148,6 +153,9 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		if err == nil {
 			p.remember(txn)
 		}
+		return err
+	}
+	if err := p.resume.kept(); err != nil {
 		return err
 	}
 	p.tally.read(counts{Transactions: 1, Bytes: txn.Bytes})

@@ -16,6 +16,9 @@ type resumption struct {
 	number   int64
 	finished bool // the unit was, and the next one begins at to
 	passed   bool // the reader is past from
+
+	executed *binlog.GTIDSet // by the server now; nil: it keeps no set
+	lost     *binlog.GTIDSet // of what was applied, those that it has no longer
 }
 
 // start is where the run goes on.
@@ -37,6 +40,23 @@ func (p *planner) behind(txn *binlog.Txn) bool {
 	}
 	r.passed = true
 	return false
+}
+
+// look takes note of the GTID of a transaction that is behind us and that the server has no longer. That of an XA PREPARE
+// may count only once it is committed.
+func (r *resumption) look(txn *binlog.Txn) {
+	if r.executed != nil && (txn.GTID != binlog.GTID{}) && txn.Ending != binlog.EndPrepare && !r.executed.Contains(txn.GTID) {
+		r.lost.Add(txn.GTID)
+	}
+}
+
+// kept refuses to go on where the server has lost GTIDs of what was applied: those of barriers, which nothing else keeps.
+func (r *resumption) kept() error {
+	if r == nil || r.lost.Empty() {
+		return nil
+	}
+	return fmt.Errorf("resume run: the server has no longer the GTIDs %s, which the run has applied: somebody has reset them; "+
+		"SET GLOBAL gtid_purged='+%[1]s', and give the same command again", r.lost)
 }
 
 // remember keeps what a transaction that is behind us left open.

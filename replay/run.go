@@ -267,7 +267,9 @@ func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *bi
 	if slices.ContainsFunc(runs, func(one target.Status) bool { return one.Done && one.Fingerprint == fingerprint }) {
 		return nil // it is finished, or superseded
 	}
-	for _, one := range runs {
+	var last *target.Status // that has come farthest
+	var reached binlog.Position
+	for i, one := range runs {
 		if !one.Done || one.Epoch.To == "" {
 			continue
 		}
@@ -276,13 +278,16 @@ func (r *runner) againWithoutGTIDs(ctx context.Context, sel *selection, have *bi
 			return err
 		}
 		for _, f := range r.log.Files {
-			if f.Name == to.Txn.File && fileDescribed(one.Describe["files"], f) && sel.before(start, to.Txn) {
-				return as(ErrRefused, fmt.Errorf("begin run: the run of %s UTC has replayed this log onto this server up to %s, and no GTIDs tell what it holds: go on behind it with --start-position %[2]s, "+
-					"or, if the backup has been restored since, remove the state of that run by --drop-state", one.Started.UTC().Format(time.DateTime), to.Txn))
+			if f.Name == to.Txn.File && fileDescribed(one.Describe["files"], f) && sel.before(start, to.Txn) && (last == nil || sel.before(reached, to.Txn)) {
+				last, reached = &runs[i], to.Txn
 			}
 		}
 	}
-	return nil
+	if last == nil {
+		return nil
+	}
+	return as(ErrRefused, fmt.Errorf("begin run: the run of %s UTC has replayed this log onto this server up to %s, and no GTIDs tell what it holds: go on behind it with --start-position %[2]s, "+
+		"or, if the backup has been restored since, remove the state of that run by --drop-state", last.Started.UTC().Format(time.DateTime), reached))
 }
 
 // fileDescribed tells whether a file of the log is among those that a run was described with. It may have grown.
@@ -298,7 +303,7 @@ func fileDescribed(files string, f *binlog.File) bool {
 
 // replay runs planner and executor side by side.
 func (r *runner) replay(ctx context.Context, sel *selection) error {
-	p, err := r.planner(sel)
+	p, err := r.planner(ctx, sel)
 	if err != nil {
 		return err
 	}
@@ -340,7 +345,7 @@ func (r *runner) canary(ctx context.Context) error {
 }
 
 // planner begins where the range does; a resumed one reads what lies before for what it needs to know of it.
-func (r *runner) planner(sel *selection) (*planner, error) {
+func (r *runner) planner(ctx context.Context, sel *selection) (*planner, error) {
 	reader, err := r.log.Read(sel.start)
 	if err != nil {
 		return nil, err
@@ -358,7 +363,12 @@ func (r *runner) planner(sel *selection) (*planner, error) {
 	if last == nil {
 		return p, nil
 	}
-	res := &resumption{number: last.Number, finished: last.Finished}
+	res := &resumption{number: last.Number, finished: last.Finished, lost: &binlog.GTIDSet{}}
+	if r.server.Flavor == binlog.MySQL && r.server.GTIDs {
+		if res.executed, err = r.run.GTIDSet(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if res.from, err = parseCursor(last.From); err != nil {
 		return nil, err
 	}

@@ -376,17 +376,18 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 }
 
 // rollsBack tells whether a transaction that does not come to its end leaves nothing behind. MySQL's logs do not tell
-// which engines took part: with a GTID they are transactional ones alone (enforce_gtid_consistency).
+// which engines took part: with a GTID they are transactional ones alone (enforce_gtid_consistency). Those are the
+// source's: a table whose rows it holds may have another one on the target.
 func (p *planner) rollsBack(ctx context.Context, txn *binlog.Txn) (bool, error) {
-	switch {
-	case txn.Ending != binlog.EndXID || txn.CreateSelect:
+	if txn.Ending != binlog.EndXID || txn.CreateSelect || p.flavor == binlog.MariaDB && !txn.Transactional {
 		return false, nil
-	case p.flavor == binlog.MariaDB:
-		return txn.Transactional, nil
-	case txn.GTID != binlog.GTID{}:
-		return true, nil
 	}
-	return p.allTransactional(ctx)
+	all, err := p.allTransactional(ctx)
+	if err != nil || all || p.flavor == binlog.MySQL && txn.GTID == (binlog.GTID{}) {
+		return all, err
+	}
+	leaves, err := p.changes(ctx, func(t *target.Table) bool { return t.NotTransactional })
+	return !leaves, err
 }
 
 // whole is the transaction with its BEGIN and its end.

@@ -82,8 +82,9 @@ func (p *planner) standsAlone(ctx context.Context, txn *binlog.Txn) (bool, error
 	if err != nil {
 		return false, err
 	}
-	transactional := txn.Transactional // MariaDB's log tells; the server's own tables are Aria's
-	if p.flavor == binlog.MySQL {
+	// MariaDB's log tells of engines, but of those of the source, and its server's own tables are Aria's.
+	transactional := p.flavor == binlog.MySQL || txn.Transactional
+	if transactional {
 		if transactional, err = p.allTransactional(ctx); err != nil {
 			return false, err
 		}
@@ -91,6 +92,11 @@ func (p *planner) standsAlone(ctx context.Context, txn *binlog.Txn) (bool, error
 	if transactional && !ends.Tables {
 		return false, nil
 	}
+	return p.changes(ctx, func(t *target.Table) bool { return t.NotTransactional || t.ByTransaction })
+}
+
+// changes tells whether the transaction that the reader is at has rows of a table that is so on the target.
+func (p *planner) changes(ctx context.Context, is func(*target.Table) bool) (bool, error) {
 	p.beginTxn()
 	for ev, err := range p.reader.Events(ctx) {
 		if err != nil {
@@ -109,7 +115,7 @@ func (p *planner) standsAlone(ctx context.Context, txn *binlog.Txn) (bool, error
 		} else if info, err = p.schema.Table(ctx, layout.Schema, layout.Name); err != nil {
 			return false, err
 		}
-		if info.NotTransactional || info.ByTransaction {
+		if is(info) {
 			return true, nil
 		}
 	}

@@ -138,6 +138,8 @@ func (t *tally) accounts() error {
 	}
 	out.add(t.held)
 	switch {
+	case t.held.Transactions > 0:
+		return unaccounted("%d XA transactions were read, and neither applied nor left prepared; do not use this server, and report this", t.held.Transactions)
 	case out.Transactions != t.in.Transactions:
 		return unaccounted("%d transactions were read, %d applied or skipped; do not use this server, and report this", t.in.Transactions, out.Transactions)
 	case out.Bytes != t.in.Bytes:

@@ -28,9 +28,13 @@ func preparesRows(t *binlog.Txn) bool {
 
 // prepare puts an XA transaction aside.
 func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
-	if waits, ok := p.xa[txn.XID]; ok {
-		return fmt.Errorf("it prepares XA transaction %s, and so does the one at %s, whose XA COMMIT or XA ROLLBACK was not replayed: "+
-			"a server has one of a name at a time; replay up to it (--stop-position %s), commit or roll back the first by hand, and go on from there (--start-position)", txn.XID, waits.start, txn.Start)
+	if first, open := p.xa[txn.XID]; open || p.xaKept[txn.XID] {
+		at := ""
+		if open {
+			at = " at " + first.start.String()
+		}
+		return fmt.Errorf("the XA transaction %s is prepared here again, and the one of that name that was prepared before%s has not ended: if its end was left out by --skip-gtid, "+
+			"leave its XA PREPARE out, too", txn.XID, at)
 	}
 	if _, err := p.pass(ctx, true); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"interlock/internal/fleet"
@@ -32,6 +33,9 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.Bool("help") {
 				return cli.ShowSubcommandHelp(c)
+			}
+			if err := noneEmpty(c); err != nil {
+				return err
 			}
 			if err := stateAlone(c, r); err != nil {
 				return err
@@ -61,6 +65,25 @@ func replayCommand(r fleet.CommandLine) *cli.Command {
 			return replayError(ctx, cmd.Run(ctx))
 		},
 	}
+}
+
+// noneEmpty refuses an option without a value, as an unset variable of a shell leaves it: a stop that is none would be
+// all of the log, and no socket is that of another server.
+func noneEmpty(c *cli.Context) error {
+	for _, flag := range append(targetFlags(), runFlags()...) {
+		name := flag.Names()[0]
+		values := []string{c.String(name)}
+		switch flag.(type) {
+		case *cli.StringSliceFlag:
+			values = c.StringSlice(name)
+		case *cli.GenericFlag: // a number
+			continue
+		}
+		if c.IsSet(name) && slices.Contains(values, "") {
+			return usagef("leave it out, or give it a value", "replay: --%s is empty", name)
+		}
+	}
+	return nil
 }
 
 // stateAlone refuses what --status and --drop-state would pass over: they replay nothing.

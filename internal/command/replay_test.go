@@ -326,6 +326,12 @@ func TestReplayUsage(t *testing.T) {
 		{"--status --defaults-file " + options, "33o6"},
 		{"--drop-state --defaults-file " + options + ".none", "read option file"},
 		{"--status --host db1 --socket /s", "give one of them"},
+		{"--stop-datetime= " + log, "--stop-datetime is empty"}, // as an unset variable leaves it
+		{"--stop-before-gtid= " + log, "--stop-before-gtid is empty"},
+		{"--stop-position= " + log, "--stop-position is empty"},
+		{"--start-position= " + log, "--start-position is empty"},
+		{"--skip-gtid= " + log, "--skip-gtid is empty"},
+		{"--drop-state --socket=", "--socket is empty"},
 	} {
 		cmd := exec.CommandContext(t.Context(), interlock, append([]string{"replay"}, strings.Fields(c.words)...)...)
 		cmd.Dir = dir

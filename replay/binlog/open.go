@@ -109,7 +109,7 @@ func (l *Log) add(ctx context.Context, path string, opts OpenOptions) error {
 		path := filepath.Join(path, entry.Name())
 		info, err := os.Stat(path)
 		if err != nil {
-			return bare(err)
+			return fmt.Errorf("%s: %w", entry.Name(), bare(err))
 		}
 		if !info.Mode().IsRegular() {
 			l.Ignored = append(l.Ignored, path)

@@ -239,6 +239,46 @@ func rewrite(data []byte, checksum bool, change func(ev []byte) []byte) []byte {
 	return out
 }
 
+// A file that is put in the place of another one while the log is read is not read for it.
+func TestPutInItsPlace(t *testing.T) {
+	dir := t.TempDir()
+	for _, n := range []string{"1", "2"} {
+		if err := os.WriteFile(filepath.Join(dir, "binlog.00000"+n), read(t, "mysql/binlog.00000"+n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := binlog.Open(t.Context(), []string{dir}, binlog.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.Survey(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "binlog.000001"), filepath.Join(dir, "binlog.000002")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "binlog.000001"), read(t, "mysql/binlog.000001"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = log.Survey(t.Context(), nil)
+	if want := "it is not the file that it was when it was opened first"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
+	}
+}
+
+// An entry of a folder that leads nowhere is named.
+func TestLeadsNowhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "gone"), filepath.Join(dir, "binlog.000001")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := binlog.Open(t.Context(), []string{dir}, binlog.OpenOptions{})
+	if want := "binlog.000001: no such file or directory"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
+	}
+}
+
 // hideGTID makes MySQL's GTID events anonymous.
 func hideGTID(ev []byte) []byte {
 	if ev[4] == byte(binlog.TypeGTID) {

@@ -218,6 +218,9 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 	if err := r.hold(ctx); err != nil {
 		return err
 	}
+	if err := r.keptGTIDs(ctx); err != nil {
+		return err
+	}
 	if err := r.settleIntent(ctx); err != nil {
 		return err
 	}
@@ -226,6 +229,24 @@ func (r *Run) resume(ctx context.Context, found *record) error {
 		return nil
 	}
 	return r.publish(ctx)
+}
+
+// keptGTIDs refuses to go on where the server has lost GTIDs that it had when the run began: then it has lost those of
+// barriers, too, and a barrier that was interrupted is told by its own.
+func (r *Run) keptGTIDs(ctx context.Context) error {
+	if r.Done { // superseded has looked
+		return nil
+	}
+	had, err := binlog.ParseGTIDSet(r.server.Flavor, r.Spec.Skip)
+	if err != nil {
+		return wrapState("read GTIDs", err)
+	}
+	executed, err := r.server.gtidSet(ctx, r.conn)
+	if err != nil || executed.ContainsSet(had) {
+		return err
+	}
+	return fmt.Errorf("resume run: when it began the server had the GTIDs %s, and now it has %q: somebody has reset them; what the run has done cannot be told by them: "+
+		"restore the backup, and remove the state of the run by --drop-state --force", shorten(had.String()), shorten(executed.String()))
 }
 
 func (e *Epoch) clone() *Epoch {
