@@ -106,7 +106,7 @@ func (f *Format) checkVersion() error {
 func (f *Format) checkLengths() error {
 	const tableMap, rows1, rows2 = 8, 8, 10
 	for t := TypeQuery; int(t) <= len(f.PostHeaderLen); t++ {
-		want := 0
+		var want int
 		plain, _ := t.plain()
 		kind, version, ok := rowsKind(plain)
 		switch {
