@@ -54,7 +54,7 @@ func changedLogs() map[string]changedLog {
 			n := lastOf(all, binlog.TypeTableMap)
 			return slices.Delete(all, n, n+1)
 		}, 0, "no table map"}
-		logs[string(product)+" XA name twice"] = changedLog{product, xa + strings.ReplaceAll(xa, "(1, 1)", "(2, 2)"), nil, 2, "a server has one of a name at a time"}
+		logs[string(product)+" XA name twice"] = changedLog{product, xa + strings.ReplaceAll(xa, "(1, 1)", "(2, 2)"), nil, 2, "is prepared here again"}
 	}
 	return logs
 }
