@@ -136,7 +136,6 @@ func (t *tally) accounts() error {
 	for _, c := range t.skipped {
 		out.add(c)
 	}
-	out.add(t.held)
 	switch {
 	case t.held.Transactions > 0:
 		return unaccounted("%d XA transactions were read, and neither applied nor left prepared; do not use this server, and report this", t.held.Transactions)

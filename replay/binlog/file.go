@@ -76,19 +76,16 @@ func (f *File) open() (*os.File, func() error, error) {
 	return file, file.Close, nil
 }
 
-// still refuses a file that has taken the place of the one that was opened first: it begins otherwise. The flag that it
-// is being written may have gone.
+// still refuses a file that has taken the place of the one that was opened first: it begins otherwise.
 func (f *File) still(file io.ReaderAt) error {
 	if f.Format == nil { // it is opened for the first time
 		return nil
 	}
-	was, now := bytes.Clone(f.Format.Raw), make([]byte, len(f.Format.Raw))
+	now := make([]byte, len(f.Format.Raw))
 	if _, err := file.ReadAt(now, int64(len(magic))); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	was[17] &^= byte(flagInUse)
-	now[17] &^= byte(flagInUse)
-	if !bytes.Equal(was, now) {
+	if !bytes.Equal(closed(f.Format.Raw), closed(now)) {
 		return errors.New("it is not the file that it was when it was opened first: something has been written over it, or put in its place")
 	}
 	return nil

@@ -131,10 +131,15 @@ func (f *Format) checkLengths() error {
 
 // Identity is short and tells a file from others of its name. It is the same while the file is written and afterwards.
 func (f *Format) Identity() string {
-	raw := append([]byte(nil), f.Raw...)
-	raw[flagsOffset] &^= byte(flagInUse)
-	sum := sha256.Sum256(raw)
+	sum := sha256.Sum256(closed(f.Raw))
 	return hex.EncodeToString(sum[:4])
+}
+
+// closed is a format description as it is once its file has been closed: the flag that it is being written goes then.
+func closed(raw []byte) []byte {
+	raw = bytes.Clone(raw)
+	raw[flagsOffset] &^= byte(flagInUse)
+	return raw
 }
 
 // flagsOffset is where an event's header has its flags.

@@ -179,8 +179,7 @@ var deletes = regexp.MustCompile("FOREIGN KEY .* ON DELETE (SET NULL|CASCADE)")
 
 // rowsLost is why the pipe's server has other rows in a table than the log says; empty: for no cause that is known.
 func (ref *reference) rowsLost(t *tableState) string {
-	switch {
-	case deletes.MatchString(t.create) && ref.ran("REPLACE"):
+	if deletes.MatchString(t.create) && ref.ran("REPLACE") {
 		return "REPLACE of a parent, whose children the source leaves alone"
 	}
 	return ""
