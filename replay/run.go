@@ -149,10 +149,10 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 		return nil, false, fmt.Errorf("read the GTIDs that the run began with: %w", err)
 	}
 	if err := r.run.Settings(ctx); err != nil {
-		if ctx.Err() != nil { // some of them may be set
-			err = r.interrupted(errInterrupted)
+		if ctx.Err() != nil {
+			err = errInterrupted
 		}
-		return nil, false, err
+		return nil, false, r.interrupted(err) // some of them may be set
 	}
 	return sel, false, nil
 }
@@ -434,7 +434,7 @@ func (r *runner) interrupted(cause error) error {
 	}
 	if !r.partly() {
 		if err := inTime(r.run.Restore); err != nil {
-			return errors.Join(cause, fmt.Errorf("put the server's settings back: %w", err))
+			cause = errors.Join(cause, fmt.Errorf("put the server's settings back: %w (it may still be closed to others; the same command puts them back)", err))
 		}
 		switch {
 		case r.exec != nil && r.exec.temporary:

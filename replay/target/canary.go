@@ -46,7 +46,7 @@ func (r *Run) canary(ctx context.Context, f *binlog.Format, events []byte) error
 	if err := a.sender.raw(ctx, events); err != nil {
 		return fmt.Errorf("try a row event: %w", err)
 	}
-	return r.control(ctx, func(c *Conn) error {
+	err = r.control(ctx, func(c *Conn) error {
 		rows, err := c.Query(ctx, "SELECT id, word FROM "+table)
 		if err != nil {
 			return fmt.Errorf("try a row event: read it back: %w", err)
@@ -64,7 +64,13 @@ func (r *Run) canary(ctx context.Context, f *binlog.Format, events []byte) error
 		if len(rows) != len(want) {
 			return fmt.Errorf("try a row event: the target has %d rows of it instead of %d", len(rows), len(want))
 		}
-		return c.Exec(ctx, "DROP TABLE "+table)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.control(ctx, func(c *Conn) error {
+		return wrapState("drop scratch table", c.Exec(ctx, "DROP TABLE IF EXISTS "+table))
 	})
 }
 

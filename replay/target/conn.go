@@ -344,6 +344,16 @@ func lost(err error) bool {
 		strings.Contains(err.Error(), mysql.ErrBadConn.Error()) // the library wraps it by text in places
 }
 
+// advise adds to what the server refused what would mend it. A connection that was lost, or a statement that was ended
+// from outside, refuses nothing.
+func advise(err error, mend string) error {
+	const erQueryInterrupted = 1317
+	if code := errorCode(err); code == 0 || code == erQueryInterrupted || lost(err) {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, mend)
+}
+
 // quoteName writes an identifier so that any server reads it back, whatever its sql_mode.
 func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 

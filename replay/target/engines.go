@@ -33,7 +33,7 @@ func (c *Schema) Boundaries(ctx context.Context) (b Boundaries, err error) {
 	has := func(what string) (bool, error) {
 		rows, err := c.query(ctx, "SELECT 1 FROM information_schema."+what+" LIMIT 1")
 		if err != nil {
-			err = fmt.Errorf("look for full-text indexes and versions: %w (grant PROCESS)", err)
+			err = fmt.Errorf("look for full-text indexes and versions: %w", advise(err, "grant PROCESS"))
 		}
 		return len(rows) > 0, err
 	}

@@ -168,7 +168,7 @@ func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 		if err := s.own(ctx, b); err != nil {
 			return err
 		}
-		if err := s.stepsOrNone(ctx, b.Steps); err != nil {
+		if err := s.logged(ctx, b, func() error { return s.stepsOrNone(ctx, b.Steps) }); err != nil {
 			return err
 		}
 		return s.disown(ctx, b)
@@ -271,13 +271,7 @@ func (s *Session) steps(ctx context.Context, steps []Step) error {
 // detach opens the connection again after an XA PREPARE, which MariaDB (and MySQL with xa_detach_on_prepare=OFF)
 // leaves attached to it: nothing but XA COMMIT and ROLLBACK could run there any more. The prepared transaction stays.
 func (s *Session) detach(ctx context.Context, b Barrier) error {
-	prepared := false
-	for _, step := range b.Steps {
-		for _, sql := range step.Statements {
-			prepared = prepared || len(sql) > 10 && strings.EqualFold(strings.Join(strings.Fields(sql)[:2], " "), "XA PREPARE")
-		}
-	}
-	if !prepared {
+	if !preparesXA(b.Steps) {
 		return nil
 	}
 	if s.run.server.Flavor == binlog.MySQL {

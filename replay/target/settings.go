@@ -136,9 +136,16 @@ func (k kept) set(now string) bool {
 	return same(now, k.ours) || k.name == flushSetting && now == "1"
 }
 
-// stillLetIn makes sure that the target has not been closed to ourselves.
+// stillLetIn makes sure that the target has not been closed to ourselves. MariaDB says so by ending the connection, which
+// may happen to one for other reasons, but not to two.
 func (s *Server) stillLetIn(ctx context.Context) error {
-	err := s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	come := func() error {
+		return s.withConn(ctx, func(c *Conn) error { return c.Exec(ctx, "DO 0") })
+	}
+	err := come()
+	if lost(err) {
+		err = come()
+	}
 	if ctx.Err() != nil {
 		return err
 	}
@@ -163,11 +170,13 @@ func restoreSettings(ctx context.Context, c *Conn) error {
 				return err
 			}
 		}
-		if err := c.Exec(ctx, fmt.Sprintf("DELETE FROM %s.setting WHERE name=%s", stateSchema, quoteText(k.name))); err != nil {
-			return wrapState("forget setting", err)
-		}
 	}
-	return nil
+	if len(all) == 0 {
+		return nil
+	}
+	// Forgotten once all are back: a server that has become read-only or full takes the settings and not this, and what is
+	// kept of a variable that is as it was is void.
+	return wrapState("forget settings", c.Exec(ctx, "DELETE FROM "+stateSchema+".setting"))
 }
 
 // keptSettings are the rows of interlock_replay.setting; what closes the target comes last, so that it is

@@ -98,7 +98,7 @@ func makeTable(ctx context.Context, c *Conn, table string) error {
 func checkFormat(ctx context.Context, c *Conn) error {
 	rows, err := c.Query(ctx, "SELECT version FROM "+stateSchema+".format")
 	if err != nil {
-		return fmt.Errorf("read format of %s: %w (if the schema is not interlock's, rename it)", stateSchema, err)
+		return fmt.Errorf("read format of %s: %w", stateSchema, advise(err, "if the schema is not interlock's, rename it"))
 	}
 	for _, row := range rows {
 		if row[0].Text != strconv.Itoa(stateFormat) {

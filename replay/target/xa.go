@@ -37,6 +37,36 @@ func xid(global, branch, format string) string {
 	return fmt.Sprintf("X'%s',X'%s',%s", strings.ToUpper(global), strings.ToUpper(branch), format)
 }
 
+// preparesXA tells whether a barrier leaves an XA transaction prepared.
+func preparesXA(steps []Step) bool {
+	for _, step := range steps {
+		for _, sql := range step.Statements {
+			if words := strings.Fields(sql); len(words) > 2 && strings.EqualFold(words[0]+" "+words[1], "XA PREPARE") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// logged runs the steps of a barrier in the target's binary log where they leave an XA transaction prepared, as the pipe
+// does. MySQL 9.7 with log_bin=ON takes back at its next start, a clean one too, what was prepared without it.
+func (s *Session) logged(ctx context.Context, b Barrier, run func() error) error {
+	if s.run.server.Flavor != binlog.MySQL || !preparesXA(b.Steps) {
+		return run()
+	}
+	if err := s.sender.conn.Exec(ctx, "SET SESSION sql_log_bin=1"); err != nil {
+		return fmt.Errorf("log a prepared XA transaction: %w", err)
+	}
+	if err := run(); err != nil {
+		return err // nothing runs on this connection any more
+	}
+	if err := s.sender.conn.Exec(ctx, "SET SESSION sql_log_bin=0"); err != nil {
+		return fmt.Errorf("log a prepared XA transaction: %w", err)
+	}
+	return nil
+}
+
 // holdsXA tells whether the server holds a prepared transaction of that XID. It asks for XA_RECOVER_ADMIN on MySQL.
 func (s *Server) holdsXA(ctx context.Context, c *Conn, id string) (bool, error) {
 	sql := "XA RECOVER CONVERT XID"
@@ -45,7 +75,7 @@ func (s *Server) holdsXA(ctx context.Context, c *Conn, id string) (bool, error) 
 	}
 	rows, err := c.Query(ctx, sql)
 	if err != nil {
-		return false, fmt.Errorf("look for prepared XA transactions: %w (on MySQL, grant XA_RECOVER_ADMIN)", err)
+		return false, fmt.Errorf("look for prepared XA transactions: %w", advise(err, "on MySQL, grant XA_RECOVER_ADMIN"))
 	}
 	for _, row := range rows {
 		found, err := readXID(s.Flavor, row)
