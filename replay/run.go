@@ -150,7 +150,7 @@ func (r *runner) begin(ctx context.Context) (sel *selection, done bool, err erro
 	}
 	if err := r.run.Settings(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = errInterrupted
+			err = errors.Join(errInterrupted, err)
 		}
 		return nil, false, r.interrupted(err) // some of them may be set
 	}

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"interlock/internal/testrig"
 	"interlock/replay"
+	"interlock/replay/target"
 )
 
 var huge = flag.Bool("replay.huge", false, "rows of 200 MB and a transaction of 2 GB, too: minutes and 10 GB of disk")
@@ -181,3 +183,38 @@ func TestFewConnections(t *testing.T) {
 }
 
 const tenRows = "SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9"
+
+// What an account lacks is named with the GRANT before anything is applied, and by --status.
+func TestAccountLacks(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY);")
+		to := func(user string) target.Options { return target.Options{Socket: both.ours.Socket, User: user} }
+		start := func(user string) error {
+			_, err := replay.Run(t.Context(), replay.Config{Paths: files, Target: to(user)})
+			return err
+		}
+		refuses := func(err error, words ...string) {
+			t.Helper()
+			for _, word := range words {
+				if !errors.Is(err, replay.ErrRefused) || !strings.Contains(err.Error(), word) {
+					t.Errorf("%v; want a refusal with %q", err, word)
+				}
+			}
+		}
+		log := map[testrig.Product]string{testrig.MySQL: "SESSION_VARIABLES_ADMIN", testrig.MariaDB: "BINLOG ADMIN"}[p]
+		mustExec(t, both.ours, "SET sql_log_bin = 0; CREATE USER nothing@localhost, reader@localhost; GRANT SELECT, PROCESS ON *.* TO reader@localhost")
+		refuses(start("nothing"), "GRANT SELECT ON *.*")
+		refuses(start("reader"), "the account lacks", log, "INSERT", "GRANT")
+		if _, err := run(t, both.ours, replay.Config{Paths: files}); err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		if err := replay.Status(t.Context(), to("reader"), &said); err != nil || !strings.Contains(said.String(), "finished") {
+			t.Errorf("status: %q, %v", said.String(), err)
+		}
+		if err := replay.Status(t.Context(), to("nothing"), &said); err == nil || !strings.Contains(err.Error(), "GRANT SELECT") || strings.Contains(err.Error(), "rename") {
+			t.Errorf("status: %v", err)
+		}
+	})
+}

@@ -17,7 +17,7 @@ func (s *Server) GTIDSet(ctx context.Context) (set *binlog.GTIDSet, err error) {
 	} else if !s.GTIDs {
 		return &binlog.GTIDSet{}, nil
 	}
-	err = s.withConn(ctx, func(c *Conn) error {
+	err = s.ask(ctx, func(c *Conn) error {
 		text, err := global(ctx, c, variable)
 		if err != nil {
 			return err

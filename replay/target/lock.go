@@ -63,7 +63,7 @@ func (s *Server) stateSession() []string {
 
 // LockFree tells whether another replay is at work, before anything else is asked of the target: ErrLocked.
 func (s *Server) LockFree(ctx context.Context) error {
-	return s.withConn(ctx, func(c *Conn) error {
+	return s.ask(ctx, func(c *Conn) error {
 		for deadline := time.Now().Add(lockWait); ; {
 			rows, err := c.Query(ctx, "SELECT IS_USED_LOCK('"+lockName+"')")
 			if err != nil {

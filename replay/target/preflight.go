@@ -221,6 +221,15 @@ const (
 	erSyntax1149       = 1149
 )
 
+// denied tells whether the account lacks a privilege.
+func denied(err error) bool {
+	switch errorCode(err) {
+	case erAccessDenied1227, erDBAccessDenied, erTableDenied:
+		return true
+	}
+	return false
+}
+
 func (p *preflight) probes() []probe {
 	keep := func(name string) string { return "SET GLOBAL " + name + "=@@GLOBAL." + name }
 	if p.server.Flavor == binlog.MySQL {
@@ -248,7 +257,7 @@ func (p *preflight) privileges(ctx context.Context) ([]error, error) {
 		err := p.conn.Exec(ctx, probe.sql)
 		switch code := errorCode(err); {
 		case err == nil || code == probe.accept && code != 0:
-		case code == erAccessDenied1227 || code == erDBAccessDenied || code == erTableDenied:
+		case denied(err):
 			faults = append(faults, fmt.Errorf("the account lacks %s: %w (GRANT %[1]s ON *.* to it, or use root over the socket)", probe.privilege, err))
 		default:
 			return faults, fmt.Errorf("try privilege %s: %w", probe.privilege, err)

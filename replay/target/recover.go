@@ -24,19 +24,30 @@ func (e *InterruptedError) Error() string {
 
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
-// control runs f on the control connection. When that is lost, and with it the lock, it is opened again, and f
-// runs again: f must come to the same end if what it did before has been committed.
+// control runs f on the control connection. When that is lost, and with it the lock, or has been given up by a caller
+// whose context ended, it is opened again, and f runs again: f must come to the same end if what it did before has been
+// committed.
 func (r *Run) control(ctx context.Context, f func(*Conn) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := f(r.conn)
-	if !lost(err) {
-		return err
+	err := r.conn.broken
+	if err == nil {
+		err = f(r.conn)
+		if !lost(err) {
+			return err
+		}
 	}
 	if err := r.reopen(ctx, err); err != nil {
 		return err
 	}
 	return f(r.conn)
+}
+
+// broken tells whether nothing can run on the control connection any more.
+func (r *Run) broken() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn.broken != nil
 }
 
 // recover is called by whoever lost another connection. When it returns nil the target is there, the lock is ours,

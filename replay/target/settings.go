@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"interlock/replay/binlog"
 )
@@ -16,6 +17,9 @@ type setting struct{ name, value string }
 
 // flushSetting is the one that Run.flush and Run.durably change during a run.
 const flushSetting = "innodb_flush_log_at_trx_commit"
+
+// settingsTimeout is how long Settings may take. Closing the event scheduler waits for it to end.
+const settingsTimeout = 20 * time.Second
 
 // maxPacket is the largest max_allowed_packet of both servers: 1 GiB.
 const maxPacket = 1 << 30
@@ -46,8 +50,11 @@ func (s *Server) settings() []setting {
 
 // Settings closes the target to others and sets what a run needs, keeping what was there in interlock_replay
 // so that the next start puts it back after a crash. It may be called again, after the server was restarted for
-// instance. Connections that are to send large packets are opened after it.
+// instance. Connections that are to send large packets are opened after it. The end of ctx does not stop it half way: the
+// server would still run the statement that was under way, when Restore has been.
 func (r *Run) Settings(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settingsTimeout)
+	defer cancel()
 	return r.server.withConn(ctx, func(c *Conn) error { return r.server.applySettings(ctx, c) })
 }
 
@@ -55,6 +62,13 @@ func (r *Run) Settings(ctx context.Context) error {
 // either the server was restarted and has forgotten ours, or somebody has changed it since. (A restarted server
 // whose configuration says what we had set cannot be told from one that was not: it gets what it had before.)
 func (r *Run) Restore(ctx context.Context) error {
+	// What was interrupted on the control connection may still run on the server, and set a variable again behind our back
+	// (Run.flush does): once the lock is ours again it has ended.
+	if r.broken() {
+		if err := r.recover(ctx); err != nil {
+			return err
+		}
+	}
 	err := r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -72,6 +86,16 @@ func (r *Run) Restore(ctx context.Context) error {
 // the run's may call.
 func (s *Server) withConn(ctx context.Context, f func(*Conn) error) error {
 	c, err := s.control(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}
+
+// ask opens a connection for f that asks for no privilege: Preflight is to name those that are missing.
+func (s *Server) ask(ctx context.Context, f func(*Conn) error) error {
+	c, err := s.Dial(ctx)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 	"interlock/replay/binlog"
@@ -196,5 +197,54 @@ func TestSettingsOfRun(t *testing.T) {
 		if after := logged(); after != before {
 			t.Errorf("the target's binary log grew from %s to %s", before, after)
 		}
+	})
+}
+
+// A flush that was given up goes on in the server and sets the variable a second time: settings are put back behind it.
+func TestRestoreWaitsForWhatWasInterrupted(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		s.run("SET GLOBAL innodb_flush_log_at_trx_commit=2")
+		r := s.open("interrupted")
+		s.ok(r.Settings(t.Context()))
+		blocker, err := s.server.control(t.Context())
+		s.ok(err)
+		defer blocker.Close()
+		mustExec(t, blocker, "BEGIN", "SELECT * FROM interlock_replay.run FOR UPDATE")
+		interrupted := r.conn.ID
+		ctx, cancel := context.WithCancel(t.Context())
+		flushed := make(chan error)
+		go func() { flushed <- r.control(ctx, func(c *Conn) error { return r.flush(ctx, c) }) }()
+		for s.read("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit") != "1" {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		s.refused(<-flushed, "canceled")
+		restored := make(chan error)
+		go func() { restored <- r.Restore(t.Context()) }()
+		time.Sleep(100 * time.Millisecond) // it may put the settings back now, if it does not wait
+		mustExec(t, blocker, "ROLLBACK")
+		s.ok(<-restored)
+		for s.read(fmt.Sprintf("SELECT COUNT(*) FROM information_schema.processlist WHERE id = %d", interrupted)) != "0" {
+			time.Sleep(time.Millisecond)
+		}
+		s.expect("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit", "2")
+		s.expect("SELECT COUNT(*) FROM interlock_replay.setting", "0")
+		s.ok(r.Finish(t.Context())) // by the connection that came in the place of the interrupted one
+	})
+}
+
+// Closing the target is not left half done where the run is interrupted meanwhile.
+func TestSettingsAreNotInterrupted(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		r := s.open("interrupted")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s.ok(r.Settings(ctx))
+		for _, want := range s.server.settings() {
+			if got := s.read("SELECT @@GLOBAL." + want.name); !same(got, want.value) {
+				t.Errorf("%s is %q, want %q", want.name, got, want.value)
+			}
+		}
+		s.ok(r.Restore(t.Context()))
 	})
 }

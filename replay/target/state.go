@@ -98,6 +98,9 @@ func makeTable(ctx context.Context, c *Conn, table string) error {
 func checkFormat(ctx context.Context, c *Conn) error {
 	rows, err := c.Query(ctx, "SELECT version FROM "+stateSchema+".format")
 	if err != nil {
+		if denied(err) {
+			return fmt.Errorf("read format of %s: %w (GRANT SELECT ON *.* to the account, or use root over the socket)", stateSchema, err)
+		}
 		return fmt.Errorf("read format of %s: %w", stateSchema, advise(err, "if the schema is not interlock's, rename it"))
 	}
 	for _, row := range rows {
