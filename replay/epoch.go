@@ -100,7 +100,7 @@ func (e *epoch) folded(t *table) {
 func (e *epoch) folds(group string) bool { return e.foldedGroups[group] }
 
 // appendOrdered puts a rows event behind those of its group, with its table map before it.
-func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []byte, changes int64) {
+func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []byte) {
 	s := e.stream(t)
 	n := len(s.pieces)
 	if n == 0 || s.pieces[n-1].context != context || len(s.pieces[n-1].events)+len(tableMap)+len(rows) > pieceBytes {
@@ -111,7 +111,6 @@ func (e *epoch) appendOrdered(t *table, context fold.Context, tableMap, rows []b
 	before := cap(p.events)
 	p.events = append(appendPlain(p.events, tableMap), rows...)
 	e.streamed += int64(cap(p.events) - before)
-	e.orderedChanges[t.name] += changes
 }
 
 func (e *epoch) stream(t *table) *stream {

@@ -17,7 +17,7 @@ func TestEpochGroups(t *testing.T) {
 	for range 2 {
 		for n := range groups {
 			tab := &table{name: fmt.Sprint("d.t", n), group: fmt.Sprint("g", n)}
-			e.appendOrdered(tab, 0, raw, raw, 1)
+			e.appendOrdered(tab, 0, raw, raw)
 		}
 	}
 	if len(e.streams) != groups {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 
 	"interlock/replay/binlog"
@@ -165,8 +166,15 @@ func (p *planner) inOrder(t *table, rows *binlog.Rows, ev *binlog.Event) error {
 	if err != nil {
 		return err
 	}
+	all, err := p.orderedEvents(rows, ev)
+	if err != nil {
+		return err
+	}
 	e := p.epoch
-	e.appendOrdered(t, e.contextOf(p.state.Computing()), p.mapRaw.of(rows.TableID), orderedEvent(ev, rows.Flags), changes)
+	for _, event := range all {
+		e.appendOrdered(t, e.contextOf(p.state.Computing()), p.mapRaw.of(rows.TableID), event)
+	}
+	e.orderedChanges[t.name] += changes
 	e.count.Changes += changes
 	p.tally.read(counts{Changes: changes})
 	return nil
@@ -209,16 +217,73 @@ func (p *planner) keepsOrder(ctx context.Context, t *table, rows *binlog.Rows, b
 	return true, nil
 }
 
-// orderedEvent is a rows event as it is sent in its original order: it ends its statement, since its table map
-// goes before it, and where the cascades of a change are in the log the server must not do them again.
-func orderedEvent(ev *binlog.Event, flags uint16) []byte {
-	flags |= binlog.StmtEnd
+// orderedEvents is a rows event as it is sent in its original order: each of what it becomes ends its statement, since its
+// table map goes before it, and where the cascades of a change are in the log the server must not do them again.
+func (p *planner) orderedEvents(rows *binlog.Rows, ev *binlog.Event) ([][]byte, error) {
+	stretches := [][]byte{rows.Data}
+	if p.flavor == binlog.MySQL && rows.Kind == binlog.UpdateRows && rows.Table.HasBlobs() {
+		var err error
+		if stretches, err = turns(rows); err != nil {
+			return nil, err
+		}
+	}
+	flags := rows.Flags | binlog.StmtEnd
 	if flags&binlog.UseSQLForeignKey != 0 {
 		flags |= binlog.NoForeignKeyChecks
 	}
-	raw := appendPlain(nil, ev.Raw)
-	binary.LittleEndian.PutUint16(raw[binlog.HeaderLen+tableIDLen:], flags)
-	return raw
+	head := ev.Raw[:len(ev.Raw)-len(rows.Data)]
+	all := make([][]byte, len(stretches))
+	for i, stretch := range stretches {
+		raw := append(append(make([]byte, 0, len(head)+len(stretch)), head...), stretch...)
+		binary.LittleEndian.PutUint32(raw[sizeOffset:], uint32(len(raw)))
+		binary.LittleEndian.PutUint16(raw[binlog.HeaderLen+tableIDLen:], flags)
+		all[i] = raw
+	}
+	return all, nil
+}
+
+// turns cuts the rows of an update before each that an earlier one of its stretch has made. In a table without a primary
+// key MySQL looks for all rows of an event at once, and of a row that is changed twice a BLOB is left as the first change
+// made it (9.7; the rows of a REPLACE that take the place of one another are logged so).
+func turns(rows *binlog.Rows) ([][]byte, error) {
+	var all [][]byte
+	before, after := make([]binlog.Span, len(rows.Table.Columns)), make([]binlog.Span, len(rows.Table.Columns))
+	made := map[uint64]bool{}
+	from := 0
+	for at := 0; at < len(rows.Data); {
+		old := rows.Data[at:]
+		n, err := rows.Table.Image(old, rows.Before, before)
+		if err != nil {
+			return nil, err
+		}
+		next := old[n:]
+		m, err := rows.Table.Image(next, rows.After, after)
+		if err != nil {
+			return nil, err
+		}
+		if made[rowSum(old, before, nil, nil)] {
+			all = append(all, rows.Data[from:at])
+			from = at
+			clear(made)
+		}
+		made[rowSum(next, after, old, before)] = true
+		at += n + m
+	}
+	return append(all, rows.Data[from:]), nil
+}
+
+// rowSum is a digest of a row: of an image, and of another one where that has no value. Two rows may share one.
+func rowSum(image []byte, spans []binlog.Span, rest []byte, restSpans []binlog.Span) uint64 {
+	h := fnv.New64a()
+	for i, s := range spans {
+		from := image
+		if s.State == binlog.Absent && rest != nil {
+			s, from = restSpans[i], rest
+		}
+		h.Write([]byte{byte(s.State)})
+		h.Write(from[s.Start:s.End])
+	}
+	return h.Sum64()
 }
 
 // sizeOffset is where an event's header has its length, which in a file counts the checksum.

@@ -308,8 +308,14 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 	if err != nil {
 		return 0, err
 	}
+	all, err := p.orderedEvents(&rows, ev)
+	if err != nil {
+		return 0, err
+	}
 	s := stepFor(&t.body, true)
-	s.Events = append(appendPlain(s.Events, p.mapRaw.of(rows.TableID)), orderedEvent(ev, rows.Flags)...)
+	for _, event := range all {
+		s.Events = append(appendPlain(s.Events, p.mapRaw.of(rows.TableID)), event...)
+	}
 	return changes, nil
 }
 

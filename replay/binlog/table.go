@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"unsafe"
 )
 
@@ -93,6 +94,17 @@ func (t *Table) SameLayout(o *Table) bool {
 		}
 	}
 	return true
+}
+
+// HasBlobs tells whether a column's value lies outside the row in the server's memory: BLOB, TEXT, JSON, GEOMETRY, VECTOR.
+func (t *Table) HasBlobs() bool {
+	return slices.ContainsFunc(t.Columns, func(c Column) bool {
+		switch c.Type {
+		case ColTinyBlob, ColMediumBlob, ColLongBlob, ColBlob, ColJSON, ColGeometry, ColVector:
+			return true
+		}
+		return false
+	})
 }
 
 // HeldBytes is about how much memory the layout takes.
