@@ -43,11 +43,11 @@ func (r *Run) control(ctx context.Context, f func(*Conn) error) error {
 	return f(r.conn)
 }
 
-// broken tells whether nothing can run on the control connection any more.
-func (r *Run) broken() bool {
+// broken tells whether nothing can run on the control connection any more, and its id.
+func (r *Run) broken() (bool, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.conn.broken != nil
+	return r.conn.broken != nil, r.conn.ID
 }
 
 // recover is called by whoever lost another connection. When it returns nil the target is there, the lock is ours,

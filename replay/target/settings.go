@@ -62,14 +62,17 @@ func (r *Run) Settings(ctx context.Context) error {
 // either the server was restarted and has forgotten ours, or somebody has changed it since. (A restarted server
 // whose configuration says what we had set cannot be told from one that was not: it gets what it had before.)
 func (r *Run) Restore(ctx context.Context) error {
-	// What was interrupted on the control connection may still run on the server, and set a variable again behind our back
-	// (Run.flush does): once the lock is ours again it has ended.
-	if r.broken() {
-		if err := r.recover(ctx); err != nil {
-			return err
+	broken, old := r.broken()
+	err := r.server.withConn(ctx, func(c *Conn) error {
+		// What was interrupted on the control connection may still run on the server, and set a variable again behind our
+		// back (Run.flush does): once the lock is ours it has ended.
+		if broken {
+			if err := r.relock(ctx, c, old); err != nil {
+				return err
+			}
 		}
-	}
-	err := r.server.withConn(ctx, func(c *Conn) error { return restoreSettings(ctx, c) })
+		return restoreSettings(ctx, c)
+	})
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

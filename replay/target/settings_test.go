@@ -248,3 +248,18 @@ func TestSettingsAreNotInterrupted(t *testing.T) {
 		s.ok(r.Restore(t.Context()))
 	})
 }
+
+// A server that takes no writes any more gets its settings back, for all that the lock's connection cannot be had again.
+func TestRestoreOnAReadOnlyServer(t *testing.T) {
+	s := newSite(t, testrig.LocalFor(t, testrig.LocalSpec{Product: testrig.MySQL}))
+	s.run("SET GLOBAL innodb_flush_log_at_trx_commit=2")
+	r := s.open("interrupted")
+	s.ok(r.Settings(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s.refused(r.control(ctx, func(c *Conn) error { return c.Exec(ctx, "DO SLEEP(10)") }), "deadline")
+	s.run("SET GLOBAL super_read_only=1")
+	s.refused(r.Restore(t.Context()), "forget settings")
+	s.expect("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit", "2")
+	s.expect("SELECT @@GLOBAL.offline_mode", "0")
+}
