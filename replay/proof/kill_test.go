@@ -54,8 +54,10 @@ func run(ctx context.Context, tb testing.TB, r request) (*exec.Cmd, *bytes.Buffe
 // statement named.
 func TestKilled(t *testing.T) {
 	eachSetup(t, func(t *testing.T, tr *trio) {
-		rounds := *flagKills
+		rounds, first := *flagKills, *flagFirst
 		switch {
+		case *flagSeed != 0:
+			rounds, first = 1, *flagSeed
 		case rounds != 0:
 		case testing.Short():
 			rounds = 1
@@ -67,7 +69,7 @@ func TestKilled(t *testing.T) {
 			l := testrig.LocalFor(t, testrig.LocalSpec{Product: tr.setup.product,
 				Settings: append([]string{fmt.Sprintf("innodb-flush-log-at-trx-commit=%d", flush)}, tr.setup.all...)})
 			for round := range (rounds + 2) / 3 {
-				seed := *flagFirst + uint64(3*round+flush)
+				seed := first + uint64(3*round+flush)
 				end := tr.killed(t, l, seed)
 				ends.add(end)
 				t.Logf("seed %d, innodb_flush_log_at_trx_commit=%d: %s", seed, flush, end)

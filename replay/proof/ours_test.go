@@ -168,7 +168,7 @@ func (t *trio) replayOurs(tb *testing.T, epochChanges int64, files []string, ref
 	if err := cmd.Run(); err != nil {
 		o := outcome{end: differed}
 		if ref.pipe != nil {
-			o = refusal(output.String(), ref.pipe)
+			o = refusal(output.String(), ref)
 		}
 		if o.end == differed {
 			return o, []string{fmt.Sprintf("interlock: %v: %s", err, output)}
