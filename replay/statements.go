@@ -316,6 +316,7 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 	for _, event := range all {
 		s.Events = append(appendPlain(s.Events, p.mapRaw.of(rows.TableID)), event...)
 	}
+	p.conn = p.conn.AfterRows()
 	return changes, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -73,7 +74,7 @@ func readState(ctx context.Context, l *testrig.Local, replayed bool) (*state, er
 			return nil, err
 		}
 		if t[2] != "BASE TABLE" && t[2] != "SEQUENCE" { // a sequence has a row
-			s.objects[name] = create[0][1]
+			s.objects[name] = threeParts.ReplaceAllString(create[0][1], "$1")
 			continue
 		}
 		if s.tables[name], err = readTable(q, t[0], t[1], withoutCounter(create[0][1])); err != nil {
@@ -85,6 +86,10 @@ func readState(ctx context.Context, l *testrig.Local, replayed bool) (*state, er
 	}
 	return s, readObjects(q, s)
 }
+
+// threeParts is a column with its table's schema. Of a view whose tables are gone MySQL shows them with it or without, as
+// it comes.
+var threeParts = regexp.MustCompile("`[^`]+`\\.(`[^`]+`\\.`[^`]+`)")
 
 // readCounters reads AUTO_INCREMENT, once the tables have been opened: of one that nobody has opened since the server
 // started, MySQL says one less.

@@ -88,6 +88,9 @@ func (s *State) needsUTF8(since *State, use string) bool {
 	return s.names || !ascii(use)
 }
 
+// AfterRows is what is known of a session that has applied rows events: MySQL sets its time to theirs, to the second.
+func (s *State) AfterRows() *State { return s.without(timestamp) }
+
 // without is what is known of a session whose setting has changed otherwise.
 func (s *State) without(setting int) *State {
 	if s == nil {
