@@ -261,13 +261,14 @@ func turns(rows *binlog.Rows) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if made[rowSum(old, before, nil, nil)] {
+		if from < at && made[rowSum(old, before, nil, nil)] {
 			all = append(all, rows.Data[from:at])
 			from = at
 			clear(made)
 		}
-		made[rowSum(next, after, old, before)] = true
-		at += n + m
+		if at += n + m; at < len(rows.Data) { // most events have one row
+			made[rowSum(next, after, old, before)] = true
+		}
 	}
 	return append(all, rows.Data[from:]), nil
 }

@@ -124,7 +124,9 @@ func (t *trio) judge(ctx context.Context, tb testing.TB, l *testrig.Local, ref *
 			}
 			if lost := ref.notInLog(t.setup.product, name, w, g); lost != "" {
 				w.rows = g.rows
-				why += ", " + lost
+				if !strings.Contains(why, lost) { // another table's
+					why += ", " + lost
+				}
 			}
 		}
 		// Counters of the source also count what was refused or rolled back.

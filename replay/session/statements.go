@@ -93,8 +93,8 @@ func (s *State) AfterRows() *State { return s.without(timestamp) }
 
 // without is what is known of a session whose setting has changed otherwise.
 func (s *State) without(setting int) *State {
-	if s == nil {
-		return nil
+	if s == nil || s.nums[setting] == unset {
+		return s
 	}
 	c := s.Clone()
 	c.nums[setting] = unset

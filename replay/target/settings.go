@@ -88,17 +88,17 @@ func (r *Run) Restore(ctx context.Context) error {
 // withConn opens a connection for f, whose statements are not logged. It is one of its own, so that whoever holds
 // the run's may call.
 func (s *Server) withConn(ctx context.Context, f func(*Conn) error) error {
-	c, err := s.control(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return f(c)
+	return with(ctx, s.control, f)
 }
 
 // ask opens a connection for f that asks for no privilege: Preflight is to name those that are missing.
 func (s *Server) ask(ctx context.Context, f func(*Conn) error) error {
-	c, err := s.Dial(ctx)
+	return with(ctx, s.Dial, f)
+}
+
+// with opens a connection for the length of f.
+func with(ctx context.Context, open func(context.Context) (*Conn, error), f func(*Conn) error) error {
+	c, err := open(ctx)
 	if err != nil {
 		return err
 	}

@@ -98,10 +98,11 @@ func makeTable(ctx context.Context, c *Conn, table string) error {
 func checkFormat(ctx context.Context, c *Conn) error {
 	rows, err := c.Query(ctx, "SELECT version FROM "+stateSchema+".format")
 	if err != nil {
+		mend := "if the schema is not interlock's, rename it"
 		if denied(err) {
-			return fmt.Errorf("read format of %s: %w (GRANT SELECT ON *.* to the account, or use root over the socket)", stateSchema, err)
+			mend = "GRANT SELECT ON *.* to the account, or use root over the socket"
 		}
-		return fmt.Errorf("read format of %s: %w", stateSchema, advise(err, "if the schema is not interlock's, rename it"))
+		return fmt.Errorf("read format of %s: %w", stateSchema, advise(err, mend))
 	}
 	for _, row := range rows {
 		if row[0].Text != strconv.Itoa(stateFormat) {
