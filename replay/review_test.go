@@ -239,6 +239,10 @@ DELIMITER ;
 CREATE PROCEDURE p() BEGIN DECLARE CONTINUE HANDLER FOR SQLEXCEPTION DO 0; ALTER TABLE t ADD UNIQUE (a); END//
 DELIMITER ;
 			CALL p(); ALTER TABLE t ADD b INT; INSERT INTO t VALUES (3, 3, 3);`
+		// REPLACE sets columns to their defaults, and the log does not say so.
+		all["what REPLACE does not log"] = `CREATE DATABASE z12; USE z12; CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, c TEXT); INSERT INTO t VALUES (1, 1, 1, 'x'), (2, 2, 2, 'y'), (3, 3, 3, 'z'), (4, 4, 4, 'v'), (5, 5, 5, 'w'); CREATE TABLE e (a INT);
+			SET SESSION binlog_row_image = MINIMAL; UPDATE t SET a = 5 WHERE id < 4; REPLACE INTO t (id, b) VALUES (1, 9), (3, 9); SET SESSION binlog_row_image = NOBLOB; UPDATE t SET c = 'z' WHERE id IN (2, 4); REPLACE INTO t (id, a) VALUES (2, 7), (4, 7);
+			SET SESSION binlog_row_image = FULL; UPDATE t SET b = 10 WHERE id < 3; DELETE FROM t WHERE id > 3; INSERT INTO t VALUES (4, 4, 4, 'q'); UPDATE t SET a = 8 WHERE id = 4; UPDATE t SET id = 6 WHERE id = 3;`
 		all["the first of several"] = `CREATE DATABASE z7; USE z7; CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 9); INSERT INTO t VALUES (1, 3), (2, 8), (2, 1); ALTER IGNORE TABLE t ADD UNIQUE (a); CREATE SEQUENCE s; CREATE TABLE n (a INT); INSERT INTO n VALUES (9), (3), (7); ALTER TABLE n ADD id INT DEFAULT NEXT VALUE FOR s;`
 		// Workload 3205 of the differential test: an isolation level in which the server does not see that they are alike.
 		all["the first of several in a long key"] = `CREATE DATABASE z9; USE z9; CREATE TABLE t (id INT PRIMARY KEY, c MEDIUMBLOB); INSERT INTO t VALUES (1, 'x'), (2, 'x'), (3, 'y'), (4, 'y'); ALTER IGNORE TABLE t ADD UNIQUE u (c); INSERT INTO t VALUES (2, 'z');`

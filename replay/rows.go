@@ -334,7 +334,7 @@ func (p *planner) table(ctx context.Context, layout *binlog.Table, before cursor
 	if err := info.Fit(layout); err != nil {
 		return nil, err
 	}
-	t = newTable(info, layout, p.byPlace != (binlog.Position{}) && p.sel.before(before.Txn, p.byPlace))
+	t = newTable(p.flavor, info, layout, p.byPlace != (binlog.Position{}) && p.sel.before(before.Txn, p.byPlace))
 	p.tables[name] = t
 	return t, nil
 }

@@ -26,7 +26,7 @@ import (
 
 // planVersion says how logs are folded and cut into chunks. A run begun by a version that does it otherwise
 // cannot be resumed.
-const planVersion = "5"
+const planVersion = "6"
 
 // Run brings a target up to date from binary logs. It returns what it did, as far as it came, with an error
 // too. A run that was interrupted goes on where it was when it is started again with the same files and range.

@@ -11,7 +11,7 @@ import (
 
 // newTable decides how a table's rows are applied, as far as the table alone decides it, and whether a statement is to
 // come that may find its rows where they lie.
-func newTable(info *target.Table, layout *binlog.Table, byPlace bool) *table {
+func newTable(flavor binlog.Flavor, info *target.Table, layout *binlog.Table, byPlace bool) *table {
 	t := &table{
 		name: tableName(info.Schema, info.Name), info: info, layout: layout,
 		group: info.Group, ordered: info.Ordered,
@@ -27,7 +27,7 @@ func newTable(info *target.Table, layout *binlog.Table, byPlace bool) *table {
 	}
 	t.fold = &fold.Table{
 		Name: t.name, Layout: layout, Key: info.Key, Unique: uniqueColumns(info, len(layout.Columns)),
-		Recomputed: info.Computed, Checked: info.Checked, LooseKey: info.LooseKey, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, AutoIncrement: -1,
+		Recomputed: info.Computed, Checked: info.Checked, LooseKey: info.LooseKey, PartialUnsafe: info.UniqueUnsafe, Cascades: info.Actions, Unnamed: flavor == binlog.MariaDB, AutoIncrement: -1,
 	}
 	for _, column := range info.Key {
 		t.fold.Orders = append(t.fold.Orders, orderOf(layout.Columns[column].Type, info.Columns[column].Unsigned))

@@ -6,11 +6,12 @@ import "unsafe"
 type known uint8
 
 const (
-	seen    known = 1 << iota // anything at all; an entry without it stands for a row not yet touched
-	hasBase                   // the row was there before the epoch: base is its image then
-	there                     // the row is there now: cur is its image
-	born                      // it is there because of an insert in the epoch, or because it got its key in it
-	counted                   // a change of the log is counted for this row
+	seen     known = 1 << iota // anything at all; an entry without it stands for a row not yet touched
+	hasBase                    // the row was there before the epoch: base is its image then
+	there                      // the row is there now: cur is its image
+	born                       // it is there because of an insert in the epoch, or because it got its key in it
+	counted                    // a change of the log is counted for this row
+	doubtful                   // its last change may have altered columns that the log does not name: see Table.Unnamed
 )
 
 // net is what an entry comes to, once the epoch has ended.

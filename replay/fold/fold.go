@@ -52,6 +52,10 @@ type Table struct {
 	// log such a change, but the statement's own before-image of the row may be older than it (a self-referencing
 	// key): only whether the row is there is then held against what is known, not its other columns.
 	Cascades bool
+	// Unnamed says that an update may set columns to their defaults that its partial after-image lacks (MariaDB 10.11:
+	// REPLACE under the row images NOBLOB and MINIMAL). They stay what they were, as on a replica, but the before-image of
+	// the next change is not held against them.
+	Unnamed bool
 	// AutoIncrement is the column whose maximum is kept, -1 for none; AutoOrder its order.
 	AutoIncrement int
 	AutoOrder     Order

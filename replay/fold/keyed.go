@@ -232,7 +232,7 @@ func (s *table) update(before, after *image, ctx Context) error {
 			x.baseContext = ctx
 		}
 		s.setCur(x, after.data, allCols)
-		x.known |= seen | there | counted
+		x.known = x.known&^doubtful | seen | there | counted
 		x.context = ctx
 	default:
 		err = s.merge(x, i, before, after, ctx)
@@ -248,7 +248,7 @@ func (s *table) arrive(i uint32, data []byte, cols uint16, ctx Context) {
 	x := s.entries.at(i)
 	s.e.undo.remember(i, x)
 	s.setCur(x, data, cols)
-	x.known |= seen | there | born | counted
+	x.known = x.known&^doubtful | seen | there | born | counted
 	x.context = ctx
 }
 
@@ -305,7 +305,7 @@ func (s *table) expect(x *entry, before *image, what string) error {
 	if x.known&there == 0 {
 		return s.chain(what, "the row is gone", s.key)
 	}
-	if s.Cascades {
+	if s.Cascades || x.known&doubtful != 0 {
 		return nil
 	}
 	cur := s.e.images.at(x.cur, int(x.curLen))

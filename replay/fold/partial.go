@@ -105,7 +105,10 @@ func (s *table) merge(x *entry, i uint32, before, after *image, ctx Context) err
 		s.setBase(x, base, baseCols)
 	}
 	s.setCur(x, s.merged.data, cols)
-	x.known |= seen | there | counted
+	x.known = x.known&^doubtful | seen | there | counted
+	if s.Unnamed && after.cols != allCols {
+		x.known |= doubtful
+	}
 	x.context = ctx
 	return nil
 }
@@ -120,8 +123,8 @@ func (s *table) baseWith(x *entry, before *image) ([]byte, uint16, error) {
 		return nil, 0, nil
 	}
 	base := s.e.images.at(x.base, int(x.baseLen))
-	if x.known&born != 0 || x.baseCols == allCols {
-		return base, x.baseCols, nil // another row by now, or known whole
+	if x.known&(born|doubtful) != 0 || x.baseCols == allCols {
+		return base, x.baseCols, nil // another row by now, or the target's may be otherwise, or known whole
 	}
 	was, cur := s.sets[x.baseCols], s.sets[x.curCols]
 	grown := false

@@ -163,6 +163,7 @@ func TestScripts(t *testing.T) {
 	computed := func(t *Table) { t.Recomputed = true }
 	checked := func(t *Table) { t.Checked = true }
 	loose := func(t *Table) { t.Key, t.Orders, t.LooseKey = []int{1}, []Order{OrderBytes}, true }
+	unnamed := func(t *Table) { t.Unnamed = true }
 	unsafe := func(t *Table) { t.PartialUnsafe = true }
 	text := func(t *Table) { t.Key, t.Orders = []int{1, 0}, []Order{OrderBytes, OrderSigned} }
 	geometry := func(table *Table) {
@@ -192,6 +193,9 @@ func TestScripts(t *testing.T) {
 			"delete: column 4 is not what the last change to the row made it: key 1 (0x01000000)" + again + "\n+ 1,a,7,NULL", 0},
 		{"2 partial before-image", keyed, "insert 1,a,7,x\nupdate 1,_,8,_ > _,_,9,_",
 			"update: column 3 is not what the last change to the row made it: key 1 (0x01000000)" + again + "\n+ 1,a,7,x", 0},
+		{"2 partial after-image, and defaults that it does not name", unnamed, "insert 1,a,7,x\nupdate 1,_,_,_ > 1,_,8,_\nupdate 1,a,8,NULL > 1,a,9,NULL\nupdate 1,a,7,x > 1,a,7,x",
+			"update: column 3 is not what the last change to the row made it: key 1 (0x01000000)" + again + "\n+ 1,a,9,NULL", 2},
+		{"5 what a partial after-image does not name is written once it is known", unnamed, "update 1,_,_,_ > 1,_,8,_\nupdate 1,a,8,NULL > 1,a,9,NULL", "- 1,_,_,_\n+ 1,a,9,NULL", 1},
 		{"2 another key that is taken", text, "insert 1,b,7,x\nupdate 1,a,7,x > 1,b,7,x",
 			"update to another key: a row with that key is there already: key \"b\", 1 (0x010000000162)" + again + "\n+ 1,b,7,x", 0},
 		{"3 last after-image wins", keyed, "update 1,a,7,x > 1,a,8,x\nupdate 1,a,8,x > 1,a,9,x", "~ 1,_,_,_ > _,_,9,_", 1},
