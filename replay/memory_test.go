@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"interlock/internal/testrig"
@@ -72,6 +73,30 @@ INSERT INTO k SELECT a, b FROM n; FLUSH BINARY LOGS; UPDATE n SET a = -a;`, rows
 			t.Fatal(err)
 		}
 		if got, err := to.Exec(t.Context(), look); err != nil || got != want {
+			t.Errorf("rows %q, %v; want %q", got, err, want)
+		}
+	})
+}
+
+// A transaction that runs as it stands is held whole: one that is larger than the run may hold is refused, and the memory that
+// the message names is enough.
+func TestMemoryOfSavepoints(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		files := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, b LONGBLOB); INSERT INTO d.t (b) VALUES (''); BEGIN; INSERT INTO d.t (b) VALUES (REPEAT('x', 1 << 20)); SAVEPOINT s; "+
+			strings.Repeat("INSERT INTO d.t (b) SELECT b FROM d.t WHERE id = 2; ", 40)+"COMMIT;")
+		s, err := run(t, both.ours, replay.Config{Paths: files, MemoryBytes: 64 << 20})
+		words := "takes more than half of --memory (64 MiB): give the same command with --memory 92M at least"
+		if err == nil || !strings.Contains(err.Error(), words) || s.State != replay.StateWhole {
+			t.Fatalf("%v, state %s; want %q", err, s.State, words)
+		}
+		runAlone(t, both.ours, 92<<20, files...)
+		const look = "SELECT COUNT(*), SUM(id), SUM(CRC32(b)) FROM d.t"
+		want, err := both.source.Exec(t.Context(), look)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := both.ours.Exec(t.Context(), look); err != nil || got != want {
 			t.Errorf("rows %q, %v; want %q", got, err, want)
 		}
 	})

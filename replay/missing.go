@@ -22,10 +22,16 @@ type missingRowError struct {
 	columns []int // that identify the row: the key's, or all that the image has
 	values  [][]byte
 	shown   string
+	keyless bool // all of its columns had to be alike
 }
 
 func (e *missingRowError) Error() string {
-	return fmt.Sprintf("%v: the row with %s is not on the target (wrong backup or start position, or something else has written)", e.cause, e.shown)
+	why := "wrong backup or start position, or something else has written"
+	if e.keyless {
+		// MariaDB's columns in a format of old times, a table that was made over on one of the two.
+		why += "; or the table, which has no key to find a row by, holds the same values in another form than the log: its columns are declared or stored otherwise than at the source when that was logged"
+	}
+	return fmt.Sprintf("%v: the row with %s is not on the target (%s)", e.cause, e.shown, why)
 }
 
 func (e *missingRowError) Unwrap() error { return e.cause }
@@ -149,7 +155,7 @@ func newMissingRowError(cause error, t *table, image []byte, present binlog.Bitm
 	if _, err := t.layout.Image(image, present, spans); err != nil {
 		return errors.Join(cause, err)
 	}
-	m := &missingRowError{cause: cause, layout: t.layout, columns: t.info.Key}
+	m := &missingRowError{cause: cause, layout: t.layout, columns: t.info.Key, keyless: t.info.Key == nil}
 	if m.columns == nil {
 		for i := range spans {
 			if spans[i].State != binlog.Absent {

@@ -171,9 +171,10 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 	return nil
 }
 
-// stepFor is the last step, where it holds events or statements as what comes next does, else a new one behind it.
+// stepFor is the last step, where it holds events or statements as what comes next does, else a new one behind it: behind
+// many events, too, which would be copied as they grow.
 func stepFor(steps *[]target.Step, events bool) *target.Step {
-	if n := len(*steps); n == 0 || ((*steps)[n-1].Events != nil) != events {
+	if n := len(*steps); n == 0 || ((*steps)[n-1].Events != nil) != events || len((*steps)[n-1].Events) > pieceBytes {
 		*steps = append(*steps, target.Step{})
 	}
 	return &(*steps)[len(*steps)-1]
@@ -204,6 +205,17 @@ type txnSteps struct {
 	statements int
 	what       string
 	verbs      []binlog.Query // what it runs, without its SQL
+	bytes      int64          // of its events and statements
+}
+
+// fits refuses a transaction of which more would have to be held than the run may: it is run as a whole, while the epoch before
+// it takes the other half of the memory.
+func (t *txnSteps) fits(memory int64, txn *binlog.Txn) error {
+	if t.bytes <= memory/2 {
+		return nil
+	}
+	need := max(t.bytes, txn.Bytes) * 9 / 4 >> 20 // with what is said again in each statement, as table maps
+	return fmt.Errorf("it is held whole, since it is run as it stands, and takes more than half of --memory (%d MiB): give the same command with --memory %dM at least", memory>>20, need)
 }
 
 func countStatements(t txnSteps) int { return t.statements }
@@ -249,6 +261,9 @@ func (p *planner) steps(ctx context.Context, txn *binlog.Txn) (t txnSteps, chang
 		default:
 			err = p.see(f, ev)
 		}
+		if err == nil {
+			err = t.fits(p.cfg.MemoryBytes, txn)
+		}
 		if err != nil {
 			return t, changes, fmt.Errorf("event at %s: %w", ev.At, err)
 		}
@@ -292,6 +307,7 @@ func (t *txnSteps) query(p *planner, f *binlog.Format, ev *binlog.Event, txn *bi
 	if q.Verb != binlog.VerbXAEnd {
 		t.statements++
 	}
+	t.bytes += int64(2 * len(sql)) // in verbs, too
 	q.SQL, q.Vars = append([]byte(nil), q.SQL...), nil
 	t.verbs = append(t.verbs, q)
 	addStatements(&t.body, append(sets, sql))
@@ -313,9 +329,11 @@ func (t *txnSteps) rows(p *planner, f *binlog.Format, ev *binlog.Event) (int64, 
 		return 0, err
 	}
 	s := stepFor(&t.body, true)
+	before := len(s.Events)
 	for _, event := range all {
 		s.Events = append(appendPlain(s.Events, p.mapRaw.of(rows.TableID)), event...)
 	}
+	t.bytes += int64(len(s.Events) - before)
 	p.conn = p.conn.AfterRows()
 	return changes, nil
 }

@@ -20,11 +20,11 @@ import (
 
 // payloadLog writes a log of one compressed transaction, whose plain bytes write writes, and returns its path. They
 // need not be so many: inflate is what the payload says.
-func payloadLog(t *testing.T, inflate int64, write func(w io.Writer)) string {
+func payloadLog(t *testing.T, inflate int64, write func(w io.Writer), options ...zstd.EOption) string {
 	t.Helper()
 	data := read(t, "mysql/binlog.000001")
 	var packed bytes.Buffer
-	z, err := zstd.NewWriter(&packed, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	z, err := zstd.NewWriter(&packed, append([]zstd.EOption{zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBestCompression)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,4 +155,40 @@ func TestPayloadInterrupted(t *testing.T) {
 		cancel()
 	}
 	ends("Events", err, began)
+}
+
+// The window of the highest level of compression, 128 MiB, is held once by a reader, which finds the end of a transaction and
+// then reads its events.
+func TestPayloadWindowHeldOnce(t *testing.T) {
+	const window, events, size = 128 << 20, 150, 1 << 20
+	begin, event, end := plainOf(t, 7), plainOf(t, 9), plainOf(t, 10)
+	binary.LittleEndian.PutUint32(event[9:], size)
+	path := payloadLog(t, int64(len(begin)+events*size+len(end)), func(w io.Writer) {
+		w.Write(begin) //nolint:errcheck // into memory
+		for range events {
+			w.Write(event) //nolint:errcheck // into memory
+			blanks(t, w, size-int64(len(event)))
+		}
+		w.Write(end) //nolint:errcheck // into memory
+	}, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window))
+	r, err := open(t, path).Read(binlog.Position{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	before := allocated()
+	if _, err := r.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for ev, err := range r.Events(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Type.IsRows() {
+			break
+		}
+	}
+	if used := allocated() - before; used > window*3/2 {
+		t.Errorf("%d MB were allocated", used>>20)
+	}
 }

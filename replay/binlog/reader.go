@@ -20,7 +20,7 @@ type Reader struct {
 	done   bool
 	stop   place     // where Next ends
 	passed GTIDSet   // of the transactions before the start in its file
-	inner  *inflater // of Events; the grouper has its own
+	inner  *inflater // of Events and the grouper, one after the other: a decoder may hold maxWindow
 	slab   []Event   // where the next Events come from: one allocation for many
 
 	// frames are the events of the transaction as they were framed on the way to its end, so that Events need not do
@@ -87,7 +87,7 @@ func (r *Reader) openFile(number int, offset int64) error {
 		return err
 	}
 	r.number, r.scan = number, scan
-	r.group = &grouper{file: f, format: f.Format, inflater: &inflater{}}
+	r.group = &grouper{file: f, format: f.Format, inflater: r.inner}
 	return nil
 }
 

@@ -16,7 +16,9 @@ const (
 	PartialUpdateRows // partial JSON
 )
 
-// Flags of a rows event. Source: enum_flag of Rows_event, libs/mysql/binlog/event/rows_event.h.
+// Flags of a rows event. That the last one of a transaction ends its statement is not asked for: the servers see to it when they
+// commit (both set StmtEnd on what is pending then), rows are applied one event at a time, with StmtEnd, whatever the log says, and
+// an event that is missing shows by the positions of the others. Source: enum_flag of Rows_event, libs/mysql/binlog/event/rows_event.h.
 const (
 	StmtEnd             uint16 = 0x01
 	NoForeignKeyChecks  uint16 = 0x02

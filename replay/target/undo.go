@@ -58,7 +58,13 @@ func (s *Session) stepsOrNone(ctx context.Context, steps []Step) error {
 		if errorCode(cause) == 0 || lost(cause) {
 			return cause
 		}
-		undone, err := s.undone(ctx, steps, i)
+		var undone bool
+		var err error
+		if id := endsXA(steps[i : i+1]); id != "" {
+			undone, cause, err = s.notEnded(ctx, id, cause)
+		} else {
+			undone, err = s.undone(ctx, steps, i)
+		}
 		if err == nil && undone {
 			err = s.run.withdraw(ctx)
 		}

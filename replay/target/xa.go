@@ -33,6 +33,29 @@ func (s *Server) letGo(step Step, err error) bool {
 	return s.Flavor == binlog.MariaDB && errorCode(err) == rolledBack && endsXA([]Step{step}) != ""
 }
 
+// notEnded tells whether the XA transaction whose end the server refused is surely not ended by that, and adds to the error
+// what has become of it: it is prepared still, or the server knows none of that name, though it did before the intent. Of
+// any other error a transaction that is gone tells nothing.
+func (s *Session) notEnded(ctx context.Context, id string, cause error) (bool, error, error) {
+	const unknown = 1397 // XAER_NOTA
+	prepared := false
+	err := s.run.control(ctx, func(c *Conn) (err error) { // the session's own may be left to nothing but its GTID
+		prepared, err = s.run.server.holdsXA(ctx, c, id)
+		return err
+	})
+	switch {
+	case err != nil:
+		return false, cause, err
+	case prepared && errorCode(cause) == unknown:
+		return true, fmt.Errorf("%w (it is prepared still, and another connection holds it: end that one, and give the same command)", cause), nil
+	case prepared:
+		return true, fmt.Errorf("%w (it is prepared still)", cause), nil
+	case errorCode(cause) == unknown:
+		return true, fmt.Errorf("%w (something else has ended it on the target, and whether by XA COMMIT or XA ROLLBACK is not known: restore the backup)", cause), nil
+	}
+	return false, cause, nil
+}
+
 func xid(global, branch, format string) string {
 	return fmt.Sprintf("X'%s',X'%s',%s", strings.ToUpper(global), strings.ToUpper(branch), format)
 }

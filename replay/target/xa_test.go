@@ -1,6 +1,8 @@
 package target
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"interlock/internal/testrig"
@@ -47,5 +49,36 @@ func TestXAEndAfterACrash(t *testing.T) {
 		if got, want := s.position(), map[testrig.Product]string{testrig.MySQL: foreign + ":1-2", testrig.MariaDB: "3-9-2"}[s.Product]; got != want {
 			t.Errorf("position %q, want %q", got, want)
 		}
+	})
+}
+
+// An XA COMMIT that the server refuses has done nothing: no person is asked about it, and it is not taken for done.
+func TestXAEndRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		s.run("CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)")
+		holder := dial(t, s.server)
+		prepare := []string{"XA START 'k'", "INSERT INTO d.t VALUES (1)", "XA END 'k'", "XA PREPARE 'k'"}
+		if s.Product == testrig.MySQL {
+			prepare = append([]string{"SET SESSION xa_detach_on_prepare=OFF"}, prepare...)
+		}
+		for _, sql := range prepare {
+			s.ok(holder.Exec(ctx, sql))
+		}
+		refuse := func(words string) {
+			t.Helper()
+			r := s.open("run")
+			defer r.Close()
+			b := s.session(r)
+			defer b.Close()
+			end := Barrier{Number: 1, GTID: s.next(1), What: "commit", To: "there", Steps: statements("XA COMMIT X'6b',X'',1")}
+			err := b.Run(ctx, end)
+			if !errors.Is(err, ErrUndone) || !strings.Contains(err.Error(), words) {
+				t.Errorf("error %v, want one that nothing was done and %q", err, words)
+			}
+			s.expect("SELECT COUNT(*) FROM interlock_replay.intent", "0")
+		}
+		refuse("another connection holds it")
+		s.ok(holder.Close())
 	})
 }
