@@ -37,6 +37,7 @@ func TestPreflight(t *testing.T) {
 			fault("SET GLOBAL slave_exec_mode=IDEMPOTENT", "SET GLOBAL slave_exec_mode=STRICT", "slave_exec_mode", "IDEMPOTENT")
 			fault("SET GLOBAL slave_run_triggers_for_rbr=YES", "SET GLOBAL slave_run_triggers_for_rbr=NO", "slave_run_triggers_for_rbr")
 			fault("SET GLOBAL slave_type_conversions='ALL_NON_LOSSY'", "SET GLOBAL slave_type_conversions=''", "slave_type_conversions")
+			fault("SET GLOBAL replicate_rewrite_db='a->b'", "SET GLOBAL replicate_rewrite_db=''", "replicate_rewrite_db", "a->b")
 			fault("CHANGE MASTER TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE ALL", "replica", "STOP ALL SLAVES")
 			fault("CHANGE MASTER 'named' TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE 'named' ALL", "replica")
 		}
@@ -54,6 +55,15 @@ func TestPreflight(t *testing.T) {
 		} else {
 			testPosition(t, s)
 		}
+	})
+}
+
+// A server that was told to pass over errors of replication passes over those of BINLOG, too: with it a missing row takes
+// the rest of its event along, and nobody is told.
+func TestPreflightSkippedErrors(t *testing.T) {
+	eachServer(t, testrig.LocalSpec{Settings: []string{"slave-skip-errors=1032,1062"}}, func(t *testing.T, _ *testrig.Local, s *Server) {
+		log := &binlog.Survey{Bytes: 1 << 20, GTIDs: &binlog.GTIDSet{}}
+		mustRefuse(t, s.Preflight(t.Context(), log, s.Flavor), `slave_skip_errors is "1032,1062"`, "start it without")
 	})
 }
 
