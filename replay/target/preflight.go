@@ -171,6 +171,8 @@ func rules() []rule {
 		{"replicate_rewrite_db", "", "SET GLOBAL replicate_rewrite_db='', or start it without"},
 		// A table made without a primary key would get a column that the log's rows do not have.
 		{"sql_generate_invisible_primary_key", "OFF", "SET GLOBAL sql_generate_invisible_primary_key=OFF"},
+		// The state would be kept in tables of that engine: without transactions a mark stands for rows that a crash took back.
+		{"enforce_storage_engine", "", "SET GLOBAL enforce_storage_engine=NULL"},
 		{"wsrep_on", "OFF", "replay onto a server outside of the cluster"},
 	}
 }

@@ -37,6 +37,7 @@ func TestPreflight(t *testing.T) {
 			fault("SET GLOBAL slave_exec_mode=IDEMPOTENT", "SET GLOBAL slave_exec_mode=STRICT", "slave_exec_mode", "IDEMPOTENT")
 			fault("SET GLOBAL slave_run_triggers_for_rbr=YES", "SET GLOBAL slave_run_triggers_for_rbr=NO", "slave_run_triggers_for_rbr")
 			fault("SET GLOBAL slave_type_conversions='ALL_NON_LOSSY'", "SET GLOBAL slave_type_conversions=''", "slave_type_conversions")
+			fault("SET GLOBAL enforce_storage_engine=Aria", "SET GLOBAL enforce_storage_engine=NULL", "enforce_storage_engine", "Aria")
 			fault("SET GLOBAL replicate_rewrite_db='a->b'", "SET GLOBAL replicate_rewrite_db=''", "replicate_rewrite_db", "a->b")
 			fault("CHANGE MASTER TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE ALL", "replica", "STOP ALL SLAVES")
 			fault("CHANGE MASTER 'named' TO MASTER_HOST='192.0.2.1', MASTER_USER='r', MASTER_PASSWORD='p'", "RESET SLAVE 'named' ALL", "replica")
