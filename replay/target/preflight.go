@@ -173,6 +173,10 @@ func rules() []rule {
 		{"sql_generate_invisible_primary_key", "OFF", "SET GLOBAL sql_generate_invisible_primary_key=OFF"},
 		// The state would be kept in tables of that engine: without transactions a mark stands for rows that a crash took back.
 		{"enforce_storage_engine", "", "SET GLOBAL enforce_storage_engine=NULL"},
+		// Its replicas are not there, and what waits for them is every statement with a GTID of its own, which MySQL 9.7 enters
+		// into its binary log in spite of sql_log_bin=0.
+		{"rpl_semi_sync_source_enabled", "OFF", "SET GLOBAL rpl_semi_sync_source_enabled=OFF"},
+		{"rpl_semi_sync_master_enabled", "OFF", "SET GLOBAL rpl_semi_sync_master_enabled=OFF"},
 		{"wsrep_on", "OFF", "replay onto a server outside of the cluster"},
 	}
 }
