@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,6 +59,9 @@ func findSummary(path string) (*summaryFile, error) {
 	}
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
+		if err := mayGo(path); err != nil {
+			return nil, err
+		}
 		return replaced(path)
 	case mode&(os.ModeNamedPipe|os.ModeCharDevice) != 0:
 		return &summaryFile{path: path}, nil
@@ -65,6 +69,26 @@ func findSummary(path string) (*summaryFile, error) {
 		return nil, errors.New("it is a directory: name a file in it")
 	}
 	return nil, errors.New("it is neither a file, a pipe nor a terminal: name another one")
+}
+
+// mayGo refuses to replace a file that is neither empty nor a summary: where the name of one is left out, --summary takes
+// the first of the logs for it, of which there may be no other copy.
+func mayGo(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	first := make([]byte, 1)
+	switch _, err := file.Read(first); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	case first[0] != '{':
+		return errors.New("it is a file already, and no summary: name another one, or remove it first")
+	}
+	return nil
 }
 
 // maxLinks is how many symbolic links may follow each other, as for the kernel. Source: path_resolution(7).

@@ -57,7 +57,7 @@ func TestSummaryBehindLinks(t *testing.T) {
 		}
 	}
 	file := filepath.Join(dir, "a/file") // what .. in a/b is, not in dir
-	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(`{"state": "complete"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for link, to := range map[string]string{"c/first": file, "c/new": filepath.Join(dir, "c/made")} {
@@ -122,6 +122,32 @@ func TestSummaryIntoDevice(t *testing.T) {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		t.Errorf("the device is %v, %v", info, err)
 	}
+}
+
+// A file that is no summary, as a binary log is, is not replaced: its name stands behind --summary by mistake. One that
+// is empty is.
+func TestSummaryOverOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	log, link, empty := filepath.Join(dir, "binlog.000001"), filepath.Join(dir, "link"), filepath.Join(dir, "empty")
+	const text = "\xfebin and more"
+	for path, text := range map[string]string{log: text, empty: ""} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(log, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{log, link} {
+		if _, err := openSummary(path); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "no summary: name another one") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if left, err := os.ReadFile(log); err != nil || string(left) != text {
+		t.Errorf("the log holds %q, %v", left, err)
+	}
+	summaryTo(t.Context(), t, empty)
+	holdsSummary(t, empty)
 }
 
 // What cannot be written is a usage error, before anything is touched.

@@ -3,6 +3,7 @@ package binlog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -71,7 +72,7 @@ func (f *File) open() (*os.File, func() error, error) {
 		return nil, nil, err
 	}
 	if err := f.still(file); err != nil {
-		return nil, nil, errors.Join(err, file.Close())
+		return nil, nil, errors.Join(fmt.Errorf("open %s again: %w", f.Path, err), file.Close())
 	}
 	return file, file.Close, nil
 }

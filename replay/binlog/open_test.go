@@ -262,7 +262,7 @@ func TestPutInItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = log.Survey(t.Context(), nil)
-	if want := "it is not the file that it was when it was opened first"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "binlog.000002 again: it is not the file that it was when it was opened first"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v; want %q", err, want)
 	}
 }

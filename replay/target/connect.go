@@ -105,7 +105,7 @@ func (s *Server) sessionSettings(ctx context.Context, c *Conn) error {
 		"SET NAMES utf8mb4", // a server may ignore what the login asks for
 		fmt.Sprintf("SET SESSION sql_mode='', autocommit=1, completion_type=0, wait_timeout=%d, net_read_timeout=3600, net_write_timeout=3600, "+
 			"sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0"+
-			"/*!50708 , max_execution_time=0 *//*M! , max_statement_time=0, idle_transaction_timeout=0 */", week),
+			"/*!50708 , max_execution_time=0 *//*M! , max_statement_time=0, idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, idle_write_transaction_timeout=0 */", week),
 		"SET SESSION TRANSACTION READ WRITE",
 	} {
 		if err := c.Exec(ctx, set); err != nil {

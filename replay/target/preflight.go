@@ -164,8 +164,19 @@ func rules() []rule {
 		{"slave_type_conversions", "", "SET GLOBAL slave_type_conversions=''"},
 		{"replica_type_conversions", "", "SET GLOBAL replica_type_conversions=''"},
 		{"slave_run_triggers_for_rbr", "NO", "SET GLOBAL slave_run_triggers_for_rbr=NO"},
+		// Meant for replication, and BINLOG heeds them: an event ends, without an error, at the first row that is not there,
+		// and rows go into another schema. (MariaDB shows replicate_rewrite_db from 10.11 on.)
+		{"slave_skip_errors", "OFF", "start it without slave_skip_errors"},
+		{"replica_skip_errors", "OFF", "start it without replica_skip_errors"},
+		{"replicate_rewrite_db", "", "SET GLOBAL replicate_rewrite_db='', or start it without"},
 		// A table made without a primary key would get a column that the log's rows do not have.
 		{"sql_generate_invisible_primary_key", "OFF", "SET GLOBAL sql_generate_invisible_primary_key=OFF"},
+		// The state would be kept in tables of that engine: without transactions a mark stands for rows that a crash took back.
+		{"enforce_storage_engine", "", "SET GLOBAL enforce_storage_engine=NULL"},
+		// Its replicas are not there, and what waits for them is every statement with a GTID of its own, which MySQL 9.7 enters
+		// into its binary log in spite of sql_log_bin=0.
+		{"rpl_semi_sync_source_enabled", "OFF", "SET GLOBAL rpl_semi_sync_source_enabled=OFF"},
+		{"rpl_semi_sync_master_enabled", "OFF", "SET GLOBAL rpl_semi_sync_master_enabled=OFF"},
 		{"wsrep_on", "OFF", "replay onto a server outside of the cluster"},
 	}
 }

@@ -133,7 +133,7 @@ func TestHostileConfiguration(t *testing.T) {
 		if s.server.Flavor == binlog.MySQL {
 			hostile = append(hostile, "max_execution_time=1", "transaction_read_only=1", "default_table_encryption=0")
 		} else {
-			hostile = append(hostile, "max_statement_time=0.05", "tx_read_only=1", "idle_transaction_timeout=1")
+			hostile = append(hostile, "max_statement_time=0.05", "tx_read_only=1", "idle_transaction_timeout=1", "idle_readonly_transaction_timeout=1", "idle_write_transaction_timeout=1")
 		}
 		for _, set := range hostile {
 			s.run("SET GLOBAL " + set)
@@ -151,5 +151,8 @@ func TestHostileConfiguration(t *testing.T) {
 		if len(rows) != 2 {
 			t.Errorf("%d rows of 2", len(rows))
 		}
+		mustExec(t, c, "BEGIN", "INSERT INTO `dü`.t VALUES (2)")
+		time.Sleep(1500 * time.Millisecond) // the next batch of a transaction is not ready
+		mustExec(t, c, "COMMIT")
 	})
 }
