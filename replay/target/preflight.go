@@ -37,7 +37,7 @@ func (s *Server) Preflight(ctx context.Context, log *binlog.Survey, flavor binlo
 		return fmt.Errorf("check target %s: %w", s.opts, err)
 	}
 	checks := []func(context.Context) ([]error, error){
-		p.variables, p.privileges, p.replication, p.clients, p.gtids, p.diskSpace,
+		p.variables, p.privileges, p.replication, p.clients, p.events, p.gtids, p.diskSpace,
 	}
 	var faults []error
 	for _, check := range checks {
@@ -213,6 +213,26 @@ func (p *preflight) variables(ctx context.Context) ([]error, error) {
 	}
 	if !p.server.GTIDs && p.server.Flavor == binlog.MySQL && p.log != nil && p.log.GTIDs != nil && !p.log.GTIDs.Empty() {
 		faults = append(faults, errors.New("the log has GTIDs and gtid_mode is OFF (set enforce_gtid_consistency=ON and gtid_mode=ON, as on the source)"))
+	}
+	return faults, nil
+}
+
+// events refuses a server on which events of the backup have run since it was started: the log does not know what they have
+// written. One that is dropped when it is over leaves no trace, nor is one seen without the privilege EVENT.
+func (p *preflight) events(ctx context.Context) ([]error, error) {
+	status, err := p.conn.Query(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'")
+	if err != nil || len(status) != 1 {
+		return nil, fmt.Errorf("read how long it has run: %w", errors.Join(err, ctx.Err()))
+	}
+	rows, err := p.conn.Query(ctx, "SELECT EVENT_SCHEMA, EVENT_NAME, LAST_EXECUTED FROM information_schema.EVENTS"+
+		" WHERE COALESCE(CONVERT_TZ(LAST_EXECUTED, TIME_ZONE, '+00:00'), LAST_EXECUTED) >= UTC_TIMESTAMP() - INTERVAL "+status[0][1].Text+" SECOND ORDER BY 1, 2")
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	var faults []error
+	for _, row := range rows {
+		faults = append(faults, fmt.Errorf("its event %s.%s has run at %s, since it was started, and may have changed rows that the log will change "+
+			"(restore the backup again and start it with event_scheduler=OFF; where nothing that it writes counts, start it anew with that)", row[0].Text, row[1].Text, row[2].Text))
 	}
 	return faults, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"interlock/internal/testrig"
 	"interlock/replay/binlog"
@@ -69,6 +70,38 @@ func TestPreflightSkippedErrors(t *testing.T) {
 	eachServer(t, testrig.LocalSpec{Settings: []string{"slave-skip-errors=1032,1062"}}, func(t *testing.T, _ *testrig.Local, s *Server) {
 		log := &binlog.Survey{Bytes: 1 << 20, GTIDs: &binlog.GTIDSet{}}
 		mustRefuse(t, s.Preflight(t.Context(), log, s.Flavor), `slave_skip_errors is "1032,1062"`, "start it without")
+	})
+}
+
+// An event of the backup that has run since the server was started is a fault, whatever time zone it goes by; one that ran
+// before is none.
+func TestPreflightEvents(t *testing.T) {
+	eachServer(t, testrig.LocalSpec{}, func(t *testing.T, local *testrig.Local, s *Server) {
+		log := &binlog.Survey{Bytes: 1 << 20, GTIDs: &binlog.GTIDSet{}}
+		c := dial(t, s)
+		mustExec(t, c, "SET sql_log_bin=0", "CREATE DATABASE ev", "SET time_zone='+13:00'", "CREATE EVENT ev.east ON SCHEDULE EVERY 1 SECOND DO SET @x = 1",
+			"SET time_zone='-12:00'", "CREATE EVENT ev.west ON SCHEDULE EVERY 1 SECOND DO SET @x = 1", "CREATE EVENT ev.later ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01 00:00:00' DO SET @x = 1")
+		if err := s.Preflight(t.Context(), log, s.Flavor); s.Flavor == binlog.MariaDB && err != nil {
+			t.Errorf("events that have not run are refused: %v", err) // MySQL's scheduler is on by default
+		}
+		mustExec(t, c, "SET GLOBAL event_scheduler=ON")
+		for ran := ""; ran != "2"; {
+			ran = mustText(t, c, "SELECT COUNT(*) FROM information_schema.EVENTS WHERE LAST_EXECUTED IS NOT NULL")
+		}
+		mustExec(t, c, "SET sql_log_bin=0", "ALTER EVENT ev.east DISABLE", "ALTER EVENT ev.west DISABLE")
+		mustRefuse(t, s.Preflight(t.Context(), log, s.Flavor), "event ev.east has run at", "event ev.west has run at", "event_scheduler=OFF")
+		time.Sleep(1100 * time.Millisecond) // the server counts its age in seconds
+		if err := local.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := local.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		again := connect(t, Options{Socket: local.Socket})
+		defer again.Close()
+		if err := again.Preflight(t.Context(), log, s.Flavor); err != nil {
+			t.Errorf("started anew it is refused: %v", err)
+		}
 	})
 }
 
