@@ -582,3 +582,65 @@ func TestXIDAgain(t *testing.T) {
 		rows(t, to, "XA RECOVER", "")
 	})
 }
+
+// What was prepared before an interruption and is committed behind it is counted once.
+func TestInterruptedWhilePrepared(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, a INT); FLUSH BINARY LOGS; XA START 'x'; INSERT INTO d.t VALUES (1, 1), (2, 1); INSERT INTO d.t VALUES (3, 1); XA END 'x'; XA PREPARE 'x'",
+			"CREATE TABLE d.e (a INT); INSERT INTO d.e VALUES (1); XA COMMIT 'x'; INSERT INTO d.e VALUES (2)")
+		files := binlogs(t, source)
+		if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+			t.Fatal(err)
+		}
+		for _, inTheWay := range []string{"1", "3"} { // at each of the two events of rows
+			mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.t VALUES ("+inTheWay+", 9)")
+			if _, err := run(t, to, replay.Config{Paths: files[1:], EpochChanges: 1}); err == nil || !strings.Contains(err.Error(), "1062") {
+				t.Fatalf("a row that is in the way: %v", err)
+			}
+			mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.t WHERE a = 9")
+		}
+		s, err := run(t, to, replay.Config{Paths: files[1:], EpochChanges: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Read.Transactions != 5 || s.Read.Changes != 5 {
+			t.Errorf("%+v were read, want 5 transactions and changes", s.Read)
+		}
+		rows(t, to, "SELECT id FROM d.t", "1 2 3")
+		rows(t, to, "SELECT a FROM d.e", "1 2")
+	})
+}
+
+// What was prepared as it stands before an interruption, since its table keeps a history by transactions, is ended behind it, or
+// left as it is.
+func TestInterruptedWhilePreparedAsItStands(t *testing.T) {
+	spec := testrig.LocalSpec{Product: testrig.MariaDB}
+	source, to := testrig.LocalFor(t, spec), testrig.LocalFor(t, spec)
+	mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); CREATE TABLE d.v (id INT PRIMARY KEY, rs BIGINT UNSIGNED AS ROW START INVISIBLE, re BIGINT UNSIGNED AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (rs, re)) WITH SYSTEM VERSIONING; FLUSH BINARY LOGS",
+		"XA START 'x'; INSERT INTO d.v VALUES (1); XA END 'x'; XA PREPARE 'x'", "XA START 'y'; INSERT INTO d.v VALUES (2); XA END 'y'; XA PREPARE 'y'",
+		"XA START 'z'; INSERT INTO d.t VALUES (3); XA END 'z'; XA PREPARE 'z'", "INSERT INTO d.t VALUES (1); XA COMMIT 'x'; INSERT INTO d.t VALUES (2)")
+	files := binlogs(t, source)
+	if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	for _, inTheWay := range []string{"1", "2"} { // of what lies before the end of x, and behind it
+		mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.t VALUES ("+inTheWay+")")
+		if _, err := run(t, to, replay.Config{Paths: files[1:]}); err == nil || !strings.Contains(err.Error(), "1062") {
+			t.Fatalf("a row that is in the way: %v", err)
+		}
+		mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.t WHERE id = "+inTheWay)
+	}
+	s, err := run(t, to, replay.Config{Paths: files[1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Read.Transactions != 6 || len(s.Prepared) != 2 {
+		t.Errorf("%d transactions were read, %v are left prepared; want 6, y and z", s.Read.Transactions, s.Prepared)
+	}
+	rows(t, to, "SELECT id FROM d.v", "1")
+	rows(t, to, "SELECT id FROM d.t", "1 2")
+	mustExec(t, to, "XA COMMIT 'y'; XA COMMIT 'z'")
+	rows(t, to, "SELECT id FROM d.v", "1 2")
+	rows(t, to, "SELECT id FROM d.t", "1 2 3")
+}

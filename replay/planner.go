@@ -147,12 +147,8 @@ func (p *planner) transaction(ctx context.Context, txn *binlog.Txn, v verdict, w
 		p.resume.look(txn)
 		changes, err := p.pass(ctx, true)
 		size.Changes = changes
-		p.tally.read(size)
-		p.tally.skip(beforeInterruption, size)
+		p.remember(txn, size)
 		p.passed(txn)
-		if err == nil {
-			p.remember(txn)
-		}
 		return err
 	}
 	if err := p.resume.kept(); err != nil {

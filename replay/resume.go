@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"context"
 	"fmt"
 
 	"interlock/replay/binlog"
@@ -59,17 +60,58 @@ func (r *resumption) kept() error {
 		"SET GLOBAL gtid_purged='+%[1]s', and give the same command again", r.lost)
 }
 
-// remember keeps what a transaction that is behind us left open.
-func (p *planner) remember(txn *binlog.Txn) {
+// remember accounts for a transaction that is behind us, and keeps what it left open.
+func (p *planner) remember(txn *binlog.Txn, size counts) {
+	if preparesRows(txn) { // applied or not, as its end lies behind us or before us
+		p.tally.read(counts{Transactions: size.Transactions, Bytes: size.Bytes})
+		p.tally.hold(size)
+		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone(), behind: &size}
+		return
+	}
+	p.tally.read(size)
+	p.tally.skip(beforeInterruption, size)
 	switch {
-	case preparesRows(txn):
-		p.xa[txn.XID] = prepared{start: txn.Start, state: p.state.Clone()}
 	case txn.Ending == binlog.EndPrepare:
 		p.xaKept[txn.XID] = true
 	case txn.Ending == binlog.EndBare && txn.XID != "":
-		delete(p.xa, txn.XID)
+		p.ended(txn.XID)
 		delete(p.xaKept, txn.XID)
 	}
+}
+
+// ended takes it that a prepared transaction was applied before the run was interrupted.
+func (p *planner) ended(xid string) {
+	held, open := p.xa[xid]
+	if !open {
+		return
+	}
+	delete(p.xa, xid)
+	p.tally.release(*held.behind)
+	p.tally.read(counts{Changes: held.behind.Changes})
+	p.tally.skip(beforeInterruption, *held.behind)
+}
+
+// recall finds out whether a prepared transaction that lies behind us was prepared on the target as it stands: its tables
+// say so still, which nobody can alter before it ends.
+func (p *planner) recall(ctx context.Context, xid string) error {
+	held, open := p.xa[xid]
+	if !open || held.behind == nil {
+		return nil
+	}
+	r, err := p.reader.At(ctx, held.start)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	here := p.reader
+	p.reader = r
+	defer func() { p.reader = here }()
+	alone, err := p.standsAlone(ctx, r.Txn())
+	if err == nil && alone {
+		p.ended(xid)
+		p.xaKept[xid] = true
+	}
+	return err
 }
 
 // resumed checks that the first unit of a resumed run ends where it did before.

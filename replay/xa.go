@@ -19,6 +19,8 @@ import (
 type prepared struct {
 	start binlog.Position
 	state *session.State // that its rows were logged under
+	// behind is what its XA PREPARE holds, where that lies behind the place where a resumed run goes on; nil elsewhere.
+	behind *counts
 }
 
 // preparesRows tells whether a transaction is XA PREPARE after row changes alone, which wait for their XA COMMIT.
@@ -45,6 +47,9 @@ func (p *planner) prepare(ctx context.Context, txn *binlog.Txn) error {
 
 // xaEnd is XA COMMIT or XA ROLLBACK.
 func (p *planner) xaEnd(ctx context.Context, txn *binlog.Txn, size counts) error {
+	if err := p.recall(ctx, txn.XID); err != nil {
+		return err
+	}
 	held, ok := p.xa[txn.XID]
 	if !ok { // prepared as it stands, or before the log begins: then in the backup
 		delete(p.xaKept, txn.XID)
@@ -119,6 +124,11 @@ func (p *planner) rolledBackEvent(ctx context.Context, f *binlog.Format, ev *bin
 // leaveOpen prepares on the target what the range leaves prepared, in the order of the log. The range ends at a
 // place; the n-th of them lies n behind it in the run's state.
 func (p *planner) leaveOpen(ctx context.Context, at cursor) error {
+	for _, xid := range slices.Collect(maps.Keys(p.xa)) {
+		if err := p.recall(ctx, xid); err != nil {
+			return err
+		}
+	}
 	open := slices.SortedFunc(maps.Values(p.xa), func(a, b prepared) int {
 		switch {
 		case p.sel.before(a.start, b.start):
