@@ -588,7 +588,8 @@ func TestInterruptedWhilePrepared(t *testing.T) {
 	products(t, func(t *testing.T, p testrig.Product) {
 		source, to := testrig.LocalFor(t, testrig.LocalSpec{Product: p}), testrig.LocalFor(t, testrig.LocalSpec{Product: p})
 		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, a INT); FLUSH BINARY LOGS; XA START 'x'; INSERT INTO d.t VALUES (1, 1), (2, 1); INSERT INTO d.t VALUES (3, 1); XA END 'x'; XA PREPARE 'x'",
-			"CREATE TABLE d.e (a INT); INSERT INTO d.e VALUES (1); XA COMMIT 'x'; INSERT INTO d.e VALUES (2)")
+			"XA START 'back'; INSERT INTO d.t VALUES (7, 1); XA END 'back'; XA PREPARE 'back'", "XA START 'open'; INSERT INTO d.t VALUES (8, 1); XA END 'open'; XA PREPARE 'open'",
+			"CREATE TABLE d.e (a INT); INSERT INTO d.e VALUES (1); XA COMMIT 'x'; XA ROLLBACK 'back'; INSERT INTO d.e VALUES (2)")
 		files := binlogs(t, source)
 		if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
 			t.Fatal(err)
@@ -604,11 +605,13 @@ func TestInterruptedWhilePrepared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Read.Transactions != 5 || s.Read.Changes != 5 {
-			t.Errorf("%+v were read, want 5 transactions and changes", s.Read)
+		if s.Read.Transactions != 8 || s.Read.Changes != 7 || len(s.Prepared) != 1 {
+			t.Errorf("%+v were read, %v is left prepared; want 8 transactions, 7 changes, one", s.Read, s.Prepared)
 		}
 		rows(t, to, "SELECT id FROM d.t", "1 2 3")
 		rows(t, to, "SELECT a FROM d.e", "1 2")
+		mustExec(t, to, "XA COMMIT 'open'")
+		rows(t, to, "SELECT id FROM d.t", "1 2 3 8")
 	})
 }
 

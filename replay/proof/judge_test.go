@@ -317,6 +317,12 @@ func (ref *reference) ran(begin string) bool {
 
 var serverError = regexp.MustCompile(`ERROR (\d+)`)
 
+// lastOf is the end of an error, which the event that it is about may stand before in full.
+func lastOf(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[max(0, len(text)-300):], "")
+}
+
 // pipeFailure is why the pipe failed, in a word: the number of the server's error.
 func pipeFailure(err error) string {
 	if m := serverError.FindStringSubmatch(err.Error()); m != nil {
@@ -381,6 +387,10 @@ func refusal(output string, ref *reference) outcome {
 	switch pipeFailure(pipe) {
 	case "error " + m[1]:
 		return outcome{end: bothRefuse, why: pipeFailure(pipe) + " both"}
+	case "error 1180": // a bulk insert that the server takes back at COMMIT, and the source did: see notInLog
+		if m[1] == "1062" && ref.ran("SET foreign_key_checks = 0") && ref.ran("SET unique_checks = 0") {
+			return outcome{end: bothRefuse, why: "error 1180, a bulk insert of rows that are alike"}
+		}
 	case noBinlog:
 		return outcome{end: unsettled, why: "error " + m[1]}
 	}
