@@ -50,7 +50,9 @@ type Table struct {
 	Generated binlog.Bitmap
 	// Cascades says that foreign keys change rows of the table while a statement goes through it. MySQL 9.6 and later
 	// log such a change, but the statement's own before-image of the row may be older than it (a self-referencing
-	// key): only whether the row is there is then held against what is known, not its other columns.
+	// key): only whether the row is there is then held against what is known, not its other columns. Of rows that refer to
+	// each other in a circle it logs the delete of the one that the statement names twice (MySQL 9.7), in one event: the
+	// second says nothing new.
 	Cascades bool
 	// Unnamed says that an update may set columns to their defaults that its partial after-image lacks (MariaDB 10.11:
 	// REPLACE under the row images NOBLOB and MINIMAL). They stay what they were, as on a replica, but the before-image of

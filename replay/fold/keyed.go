@@ -199,10 +199,10 @@ func (s *table) find(before *image, what string, ctx Context) (uint32, *entry, e
 	i := s.lookup(key)
 	x := s.entries.at(i)
 	if err := s.expect(x, before, what); err != nil {
-		return 0, nil, err
+		return i, x, err
 	}
 	if s.Recomputed && x.known&there != 0 && x.context != ctx {
-		return 0, nil, &NeedsOrder{s.Name, "a row with computed columns was changed under two session contexts"}
+		return i, x, &NeedsOrder{s.Name, "a row with computed columns was changed under two session contexts"}
 	}
 	return i, x, nil
 }
@@ -210,6 +210,9 @@ func (s *table) find(before *image, what string, ctx Context) (uint32, *entry, e
 func (s *table) remove(before *image, ctx Context) error {
 	i, x, err := s.find(before, "delete", ctx)
 	if err != nil {
+		if s.Cascades && x != nil && x.known&there == 0 && s.e.undo.has(i) {
+			return nil // see Table.Cascades
+		}
 		return err
 	}
 	s.depart(i, before, ctx)

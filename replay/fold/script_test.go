@@ -163,6 +163,7 @@ func TestScripts(t *testing.T) {
 	computed := func(t *Table) { t.Recomputed = true }
 	checked := func(t *Table) { t.Checked = true }
 	loose := func(t *Table) { t.Key, t.Orders, t.LooseKey = []int{1}, []Order{OrderBytes}, true }
+	circle := func(t *Table) { t.Cascades = true }
 	unnamed := func(t *Table) { t.Unnamed = true }
 	unsafe := func(t *Table) { t.PartialUnsafe = true }
 	text := func(t *Table) { t.Key, t.Orders = []int{1, 0}, []Order{OrderBytes, OrderSigned} }
@@ -196,6 +197,9 @@ func TestScripts(t *testing.T) {
 		{"2 partial after-image, and defaults that it does not name", unnamed, "insert 1,a,7,x\nupdate 1,_,_,_ > 1,_,8,_\nupdate 1,a,8,NULL > 1,a,9,NULL\nupdate 1,a,7,x > 1,a,7,x",
 			"update: column 3 is not what the last change to the row made it: key 1 (0x01000000)" + again + "\n+ 1,a,9,NULL", 2},
 		{"5 what a partial after-image does not name is written once it is known", unnamed, "update 1,_,_,_ > 1,_,8,_\nupdate 1,a,8,NULL > 1,a,9,NULL", "- 1,_,_,_\n+ 1,a,9,NULL", 1},
+		{"2 a circle of rows, of which one event takes the first twice", circle, "delete 3,_,_,_; 4,_,_,_; 6,_,_,_; 3,_,_,_", "- 3,_,_,_\n- 4,_,_,_\n- 6,_,_,_", 1},
+		{"2 as above, but by two events", circle, "delete 3,_,_,_; 4,_,_,_\ndelete 6,_,_,_; 3,_,_,_", "delete: the row is gone: key 3 (0x03000000)" + again + "\n- 3,_,_,_\n- 4,_,_,_", 0},
+		{"2 as above, in a table that has no such key", keyed, "delete 3,_,_,_; 4,_,_,_; 3,_,_,_", "delete: the row is gone: key 3 (0x03000000)" + again, 0},
 		{"2 another key that is taken", text, "insert 1,b,7,x\nupdate 1,a,7,x > 1,b,7,x",
 			"update to another key: a row with that key is there already: key \"b\", 1 (0x010000000162)" + again + "\n+ 1,b,7,x", 0},
 		{"3 last after-image wins", keyed, "update 1,a,7,x > 1,a,8,x\nupdate 1,a,8,x > 1,a,9,x", "~ 1,_,_,_ > _,_,9,_", 1},

@@ -1,6 +1,9 @@
 package fold
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 const undoStepBytes = int64(unsafe.Sizeof(step{}))
 
@@ -25,6 +28,11 @@ func (j *journal) remember(number uint32, x *entry) {
 	if j.open {
 		j.steps = append(j.steps, step{number: number, was: *x, savedAt: -1})
 	}
+}
+
+// has tells whether an earlier row of the event has changed an entry.
+func (j *journal) has(number uint32) bool {
+	return slices.ContainsFunc(j.steps, func(s step) bool { return s.number == number })
 }
 
 // save keeps the image of the entry last remembered, which is about to be overwritten.
