@@ -678,3 +678,40 @@ func TestBatchesOfAResumedRun(t *testing.T) {
 		rows(t, both.ours, "SELECT COUNT(*) FROM d.t", strconv.Itoa(batch+1))
 	})
 }
+
+// An XA PREPARE that was refused, or has run and is not known to have, is told by XA RECOVER where no GTID tells it.
+func TestInterruptedInXAPrepare(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		spec := testrig.LocalSpec{Product: p}
+		if p == testrig.MySQL {
+			spec.Settings = []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}
+		}
+		source, to := testrig.LocalFor(t, spec), testrig.LocalFor(t, spec)
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); FLUSH BINARY LOGS",
+			"XA START 'x'; INSERT INTO d.t VALUES (1); XA END 'x'; XA PREPARE 'x'", "XA START 'y'; INSERT INTO d.t VALUES (2); XA END 'y'; XA PREPARE 'y'")
+		files := binlogs(t, source)
+		if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+			t.Fatal(err)
+		}
+		interrupt := func() {
+			t.Helper()
+			mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.t VALUES (2)")
+			if _, err := run(t, to, replay.Config{Paths: files[1:]}); err == nil || !strings.Contains(err.Error(), "1062") {
+				t.Fatalf("a row that is in the way: %v", err)
+			}
+			mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.t WHERE id = 2")
+		}
+		interrupt() // y is not prepared
+		interrupt()
+		mustExec(t, to, "XA START 'y'; INSERT INTO d.t VALUES (2); XA END 'y'; XA PREPARE 'y'") // as if the answer had been lost
+		s, err := run(t, to, replay.Config{Paths: files[1:]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Read.Transactions != 2 || len(s.Prepared) != 2 {
+			t.Errorf("%d transactions were read, %v are left prepared; want 2, x and y", s.Read.Transactions, s.Prepared)
+		}
+		mustExec(t, to, "XA COMMIT 'x'; XA COMMIT 'y'")
+		rows(t, to, "SELECT id FROM d.t", "1 2")
+	})
+}
