@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -646,4 +647,71 @@ func TestInterruptedWhilePreparedAsItStands(t *testing.T) {
 	mustExec(t, to, "XA COMMIT 'y'; XA COMMIT 'z'")
 	rows(t, to, "SELECT id FROM d.v", "1 2")
 	rows(t, to, "SELECT id FROM d.t", "1 2 3")
+}
+
+// A resumed run bounds the transactions into which it merges statements, as one that was not interrupted does.
+func TestBatchesOfAResumedRun(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		both := newPair(t, p)
+		const batch = 1000 // transactions
+		var inserts strings.Builder
+		for id := range batch + 1 {
+			fmt.Fprintf(&inserts, "INSERT INTO d.t VALUES (%d);", id)
+		}
+		made := both.logOf(t, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY);")
+		files := both.logOf(t, "CREATE TABLE d.u (id INT PRIMARY KEY); SET SESSION binlog_format = STATEMENT;"+inserts.String())
+		if _, err := run(t, both.ours, replay.Config{Paths: made}); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, both.ours, "SET sql_log_bin=0; INSERT INTO d.t VALUES (7)")
+		if _, err := run(t, both.ours, replay.Config{Paths: files}); err == nil || !strings.Contains(err.Error(), "1062") {
+			t.Fatalf("a row that is in the way: %v", err)
+		}
+		mustExec(t, both.ours, "SET sql_log_bin=0; DELETE FROM d.t")
+		s, err := run(t, both.ours, replay.Config{Paths: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Barriers != 2 || s.Merged != batch+1 {
+			t.Errorf("%d transactions were merged into %d; want %d, 2", s.Merged, s.Barriers, batch+1)
+		}
+		rows(t, both.ours, "SELECT COUNT(*) FROM d.t", strconv.Itoa(batch+1))
+	})
+}
+
+// An XA PREPARE that was refused, or has run and is not known to have, is told by XA RECOVER where no GTID tells it.
+func TestInterruptedInXAPrepare(t *testing.T) {
+	products(t, func(t *testing.T, p testrig.Product) {
+		spec := testrig.LocalSpec{Product: p}
+		if p == testrig.MySQL {
+			spec.Settings = []string{"gtid-mode=OFF", "enforce-gtid-consistency=OFF"}
+		}
+		source, to := testrig.LocalFor(t, spec), testrig.LocalFor(t, spec)
+		mustExec(t, source, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY); FLUSH BINARY LOGS",
+			"XA START 'x'; INSERT INTO d.t VALUES (1); XA END 'x'; XA PREPARE 'x'", "XA START 'y'; INSERT INTO d.t VALUES (2); XA END 'y'; XA PREPARE 'y'")
+		files := binlogs(t, source)
+		if _, err := run(t, to, replay.Config{Paths: files[:1]}); err != nil {
+			t.Fatal(err)
+		}
+		interrupt := func() {
+			t.Helper()
+			mustExec(t, to, "SET sql_log_bin=0; INSERT INTO d.t VALUES (2)")
+			if _, err := run(t, to, replay.Config{Paths: files[1:]}); err == nil || !strings.Contains(err.Error(), "1062") {
+				t.Fatalf("a row that is in the way: %v", err)
+			}
+			mustExec(t, to, "SET sql_log_bin=0; DELETE FROM d.t WHERE id = 2")
+		}
+		interrupt() // y is not prepared
+		interrupt()
+		mustExec(t, to, "XA START 'y'; INSERT INTO d.t VALUES (2); XA END 'y'; XA PREPARE 'y'") // as if the answer had been lost
+		s, err := run(t, to, replay.Config{Paths: files[1:]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Read.Transactions != 2 || len(s.Prepared) != 2 {
+			t.Errorf("%d transactions were read, %v are left prepared; want 2, x and y", s.Read.Transactions, s.Prepared)
+		}
+		mustExec(t, to, "XA COMMIT 'x'; XA COMMIT 'y'")
+		rows(t, to, "SELECT id FROM d.t", "1 2")
+	})
 }

@@ -133,7 +133,7 @@ func (p *planner) appendRows(ctx context.Context, txn *binlog.Txn, size counts) 
 // merge appends the steps of a transaction without its BEGIN and COMMIT.
 func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size counts, rows bool) error {
 	at := cursor{Txn: txn.Start}
-	if b := p.batch; b != nil && (b.full() && p.resume == nil || endsTransaction(t.prelude)) {
+	if b := p.batch; b != nil && (b.full() || endsTransaction(t.prelude)) {
 		if err := p.flush(ctx, at); err != nil {
 			return err
 		}
@@ -141,9 +141,6 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 	if p.batch == nil {
 		p.number++
 		p.batch = &batch{number: p.number, from: at, gtids: &binlog.GTIDSet{}, what: t.what, format: p.reader.Format()}
-		if r := p.resume; r != nil && !r.finished {
-			p.batch.number = r.number
-		}
 		p.batch.steps = []target.Step{{Statements: append(t.prelude, "START TRANSACTION")}}
 	} else if len(t.prelude) > 0 {
 		addStatements(&p.batch.steps, t.prelude)
@@ -164,9 +161,6 @@ func (p *planner) merge(ctx context.Context, txn *binlog.Txn, t txnSteps, size c
 		b.rows += txn.Bytes
 	} else {
 		b.rows = 0
-	}
-	if r := p.resume; r != nil && !r.finished && r.to.Txn == txn.End {
-		return p.flush(ctx, r.to)
 	}
 	return nil
 }
@@ -361,9 +355,6 @@ func (p *planner) verbatim(ctx context.Context, txn *binlog.Txn, size counts, fr
 			Transactional: transactional,
 		},
 		count: size, format: p.reader.Format(),
-	}
-	if r := p.resume; r != nil && !r.finished {
-		b.Number = r.number
 	}
 	for _, q := range t.verbs {
 		p.temporary.see(q)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"interlock/replay/binlog"
 )
@@ -23,9 +24,14 @@ type intent struct {
 	epoch Epoch
 	gtid  string // under which it runs; empty: none
 	gtids string // record.gtids once it has run
-	xid   string // of the XA transaction that it ends; empty: none
-	what  string
+	xid   string // of the XA transaction that it ends, or prepares; empty: none
+	// prepares tells which; gtid is empty then.
+	prepares bool
+	what     string
 }
+
+// prepareMark stands in the state before the XID of an XA transaction that an intent prepares.
+const prepareMark = "PREPARE "
 
 func readIntent(ctx context.Context, c *Conn, run int64) (*intent, error) {
 	rows, err := c.Query(ctx, fmt.Sprintf("SELECT number, from_position, to_position, gtid, gtids, xid, what FROM %s.intent WHERE run = %d", stateSchema, run))
@@ -37,9 +43,10 @@ func readIntent(ctx context.Context, c *Conn, run int64) (*intent, error) {
 	if err != nil {
 		return nil, wrapState("read intent", err)
 	}
+	xid, prepares := strings.CutPrefix(row[5].Text, prepareMark)
 	return &intent{
 		epoch: Epoch{Number: n, From: row[1].Text, To: row[2].Text, Finished: true},
-		gtid:  row[3].Text, gtids: row[4].Text, xid: row[5].Text, what: row[6].Text,
+		gtid:  row[3].Text, gtids: row[4].Text, xid: xid, prepares: prepares, what: row[6].Text,
 	}, nil
 }
 
@@ -72,6 +79,10 @@ func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.
 	if gtids != nil {
 		after = gtids.String()
 	}
+	xid := endsXA(b.Steps)
+	if id := preparesXID(b.Steps); id != "" && gtid == "" {
+		xid = prepareMark + id
+	}
 	return r.control(ctx, func(c *Conn) error {
 		last, err := lastEpoch(ctx, c, r.id)
 		if err == nil {
@@ -87,7 +98,7 @@ func (r *Run) intend(ctx context.Context, b Barrier, gtid string, gtids *binlog.
 			return err
 		}
 		sql := fmt.Sprintf("REPLACE INTO %s.intent VALUES (%d, %d, %s, %s, %s, %s, %s, %s)", stateSchema, r.id, b.Number,
-			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(endsXA(b.Steps)), hexText(b.What))
+			hexText(b.From), hexText(b.To), hexText(gtid), hexText(after), hexText(xid), hexText(b.What))
 		if err := c.Exec(ctx, sql); err != nil {
 			return wrapState("write intent", err)
 		}
@@ -193,12 +204,23 @@ func (r *Run) ran(b Barrier, gtids *binlog.GTIDSet) {
 }
 
 // settleIntent decides an intent that an interrupted run left open. The end of an XA transaction has run if that one is
-// not prepared any more, which it was before the intent. Otherwise a GTID that is there has run. One that is not
+// not prepared any more, which it was before the intent; where no GTID tells, an XA PREPARE has if it is prepared, which it
+// was not before the intent. Otherwise a GTID that is there has run. One that is not
 // there has not, if everything on the target is transactional: then the barrier rolled back as a whole.
 func (r *Run) settleIntent(ctx context.Context) error {
 	open, err := readIntent(ctx, r.conn, r.id)
 	if err != nil || open == nil {
 		return err
+	}
+	if open.prepares {
+		prepared, err := r.server.holdsXA(ctx, r.conn, open.xid)
+		if err != nil {
+			return err
+		}
+		if prepared {
+			return r.settle(ctx, open, true)
+		}
+		return r.settleUndone(ctx, open)
 	}
 	if open.xid != "" {
 		prepared, err := r.server.holdsXA(ctx, r.conn, open.xid)
@@ -220,6 +242,11 @@ func (r *Run) settleIntent(ctx context.Context) error {
 	if executed {
 		return r.settle(ctx, open, true)
 	}
+	return r.settleUndone(ctx, open)
+}
+
+// settleUndone decides an intent whose barrier has not come to its end.
+func (r *Run) settleUndone(ctx context.Context, open *intent) error {
 	if others, err := r.others(ctx, r.conn); err != nil {
 		return err
 	} else if others {

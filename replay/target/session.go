@@ -188,8 +188,15 @@ func (s *Session) verbatim(ctx context.Context, b Barrier) error {
 }
 
 // checkXA refuses the end of an XA transaction that the target does not hold, before the intent: what an open intent
-// ends was prepared.
+// ends was prepared. What one prepares was not, where no GTID tells whether it ran.
 func (s *Session) checkXA(ctx context.Context, b Barrier) error {
+	if id := preparesXID(b.Steps); id != "" && s.ownGTID(b) == "" {
+		prepared, err := s.run.server.holdsXA(ctx, s.sender.conn, id)
+		if err == nil && prepared {
+			err = fmt.Errorf("the target has another XA transaction %s prepared already: look into it, and end it by XA COMMIT or XA ROLLBACK", id)
+		}
+		return err
+	}
 	id := endsXA(b.Steps)
 	if id == "" {
 		return nil
@@ -271,7 +278,7 @@ func (s *Session) steps(ctx context.Context, steps []Step) error {
 // detach opens the connection again after an XA PREPARE, which MariaDB (and MySQL with xa_detach_on_prepare=OFF)
 // leaves attached to it: nothing but XA COMMIT and ROLLBACK could run there any more. The prepared transaction stays.
 func (s *Session) detach(ctx context.Context, b Barrier) error {
-	if !preparesXA(b.Steps) {
+	if preparesXID(b.Steps) == "" {
 		return nil
 	}
 	if s.run.server.Flavor == binlog.MySQL {

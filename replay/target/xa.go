@@ -10,14 +10,25 @@ import (
 	"interlock/replay/binlog"
 )
 
-// xaEnd is XA COMMIT or XA ROLLBACK as both servers log it; its groups are the parts of the XID.
-var xaEnd = regexp.MustCompile(`(?i)^\s*XA\s+(?:COMMIT|ROLLBACK)\s+X'([0-9a-f]*)',\s*X'([0-9a-f]*)',\s*([0-9]+)\s*;?\s*$`)
+// xaEnd is XA COMMIT or XA ROLLBACK as both servers log it, xaPrepare an XA PREPARE likewise; their groups are the parts of
+// the XID.
+var (
+	xaEnd     = regexp.MustCompile(`(?i)^\s*XA\s+(?:COMMIT|ROLLBACK)` + xidWritten)
+	xaPrepare = regexp.MustCompile(`(?i)^\s*XA\s+PREPARE` + xidWritten)
+)
+
+const xidWritten = `\s+X'([0-9a-f]*)',\s*X'([0-9a-f]*)',\s*([0-9]+)\s*;?\s*$`
 
 // endsXA is the XID of the prepared transaction that a barrier ends, as holdsXA takes it; empty where it ends none.
-func endsXA(steps []Step) string {
+func endsXA(steps []Step) string { return findXID(steps, xaEnd) }
+
+// preparesXID is the XID of the transaction that a barrier leaves prepared, likewise.
+func preparesXID(steps []Step) string { return findXID(steps, xaPrepare) }
+
+func findXID(steps []Step, statement *regexp.Regexp) string {
 	for _, step := range steps {
 		for _, sql := range step.Statements {
-			if m := xaEnd.FindStringSubmatch(sql); m != nil {
+			if m := statement.FindStringSubmatch(sql); m != nil {
 				return xid(m[1], m[2], m[3])
 			}
 		}
@@ -60,22 +71,10 @@ func xid(global, branch, format string) string {
 	return fmt.Sprintf("X'%s',X'%s',%s", strings.ToUpper(global), strings.ToUpper(branch), format)
 }
 
-// preparesXA tells whether a barrier leaves an XA transaction prepared.
-func preparesXA(steps []Step) bool {
-	for _, step := range steps {
-		for _, sql := range step.Statements {
-			if words := strings.Fields(sql); len(words) > 2 && strings.EqualFold(words[0]+" "+words[1], "XA PREPARE") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // logged runs the steps of a barrier in the target's binary log where they leave an XA transaction prepared, as the pipe
 // does. MySQL 9.7 with log_bin=ON takes back at its next start, a clean one too, what was prepared without it.
 func (s *Session) logged(ctx context.Context, b Barrier, run func() error) error {
-	if s.run.server.Flavor != binlog.MySQL || !preparesXA(b.Steps) {
+	if s.run.server.Flavor != binlog.MySQL || preparesXID(b.Steps) == "" {
 		return run()
 	}
 	if err := s.sender.conn.Exec(ctx, "SET SESSION sql_log_bin=1"); err != nil {
