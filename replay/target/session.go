@@ -193,7 +193,7 @@ func (s *Session) checkXA(ctx context.Context, b Barrier) error {
 	if id := preparesXID(b.Steps); id != "" && s.ownGTID(b) == "" {
 		prepared, err := s.run.server.holdsXA(ctx, s.sender.conn, id)
 		if err == nil && prepared {
-			err = fmt.Errorf("the target has another XA transaction %s prepared already: look into it, and end it by XA COMMIT or XA ROLLBACK", id)
+			err = fmt.Errorf("the target has an XA transaction %s prepared already: look what it is and end it, by XA ROLLBACK if a start of this run that was killed has left it", id)
 		}
 		return err
 	}
