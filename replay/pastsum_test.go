@@ -304,7 +304,7 @@ func planAll(t *testing.T, path string) (taken []binlog.Type, err error) {
 	defer r.Close()
 	format := log.Files[0].Format
 	p := &planner{
-		sel: &selection{}, reader: r, flavor: format.Flavor, state: session.New(format.Flavor, format.ServerVersion),
+		cfg: Config{MemoryBytes: MinMemory}, sel: &selection{}, reader: r, flavor: format.Flavor, state: session.New(format.Flavor, format.ServerVersion),
 		maps: &binlog.TableCache{}, tally: newTally(log.Files),
 	}
 	for {
