@@ -124,7 +124,7 @@ func (p *planner) rolledBackEvent(ctx context.Context, f *binlog.Format, ev *bin
 // leaveOpen prepares on the target what the range leaves prepared, in the order of the log. The range ends at a
 // place; the n-th of them lies n behind it in the run's state.
 func (p *planner) leaveOpen(ctx context.Context, at cursor) error {
-	for _, xid := range slices.Collect(maps.Keys(p.xa)) {
+	for xid := range p.xa {
 		if err := p.recall(ctx, xid); err != nil {
 			return err
 		}

@@ -189,7 +189,7 @@ func (s *table) insert(after *image, ctx Context) error {
 }
 
 // find is the entry of the row that a before-image is of, held against what is known of it, its context too
-// (invariant 7).
+// (invariant 7). It is returned with an error of that, too.
 func (s *table) find(before *image, what string, ctx Context) (uint32, *entry, error) {
 	key, err := s.keyImage(s.key[:0], before, nil)
 	if err != nil {
